@@ -1,0 +1,554 @@
+"""The kernel boundary in Python, made from probes/include/abi.h by tools/gen_abi.py: `make gen-abi`."""
+
+from ctypes import Array, Structure, c_uint8, c_uint16, c_uint32, c_uint64
+from enum import IntEnum
+from typing import Final
+
+from bulkhead.abi.maps import MapDefinition, MapFlag, MapType
+
+ABI_VERSION: Final[int] = 1  # raised when a map's shape changes: programs of another version never share maps
+MAX_CONTAINERS: Final[int] = 1024  # containers under policy on one node; index 0 means "none"
+MAX_SETS: Final[int] = 4096  # policy sets held at once, those being replaced included
+MAX_OUTCOMES: Final[int] = 65536  # distinct answers of all path automata together
+ARENA_SLOTS: Final[int] = 1048576  # automaton slots of 8 bytes of all policy sets together
+ARENA_TAIL: Final[int] = 256  # slots after the last row, so that adding a byte never leaves the arena
+MAX_ANCHORS: Final[int] = 65536  # (container, mount) pairs
+MAX_CGROUPS: Final[int] = 16384  # cgroups of containers, children included; only without cgroup storage
+MAX_PREFIXES: Final[int] = 262144  # network prefixes of all policy sets together
+MAX_PORTS: Final[int] = 262144  # port prefixes of all policy sets together
+MAX_COUNTERS: Final[int] = 65536  # (container, rule, verdict) triples that were ever reported
+MAX_REPEATS: Final[int] = 16384  # violations being aggregated at one moment
+EVENT_BUFFER_BYTES: Final[int] = 4194304
+PATH_LEVELS: Final[int] = 64  # directories between a file and a remembered directory or mount root
+NAME_BYTES: Final[int] = 255  # of one path element
+OBJECT_BYTES: Final[int] = 1024  # of a reported path; longer ones carry RECORD_OBJECT_TRUNCATED
+EXECUTABLE_BYTES: Final[int] = 256
+ARGUMENTS_BYTES: Final[int] = 128
+COMM_BYTES: Final[int] = 16
+CAPABILITIES: Final[int] = 64  # a kernel has 41 of them today
+REPEAT_WINDOW_NS: Final[int] = 1000000000
+PATH_OPERATIONS: Final[int] = 9
+DECISION_VERDICT_MASK: Final[int] = 0xf
+DECISION_RULE_SHIFT: Final[int] = 4
+DECISION_RULE_MASK: Final[int] = 0xfffffff
+DECISION_AUDIT_SHIFT: Final[int] = 32
+STATE_SINK: Final[int] = 0x80000000
+STATE_UNKNOWN: Final[int] = 0xffffffff  # not a state: the path could not be resolved
+OUTCOME_SILENT: Final[int] = 0  # the outcome that allows every operation in silence
+# high half: epoch, unique to (container, set, mount table), tags what inodes remember
+RULING_EPOCH_SHIFT: Final[int] = 32
+SET_MAY_BLOCK: Final[int] = 1  # some decision of the set denies or kills
+SET_HAS_PATHS: Final[int] = 2  # exec or files say something
+SET_HAS_NETWORK: Final[int] = 4
+SET_HAS_CAPABILITIES: Final[int] = 8
+RECORD_OBJECT_TRUNCATED: Final[int] = 1
+RECORD_EXECUTABLE_TRUNCATED: Final[int] = 2
+RECORD_ARGUMENTS_TRUNCATED: Final[int] = 4
+RECORD_UNRESOLVED: Final[int] = 8  # the object could not be resolved: the strictest rule that could match decided
+RECORD_PATH_IN_FILE_SYSTEM: Final[int] = 16  # the object's path starts at its file system's root: `device` says which
+RECORD_FROM_PACKET: Final[int] = 32  # the process is the one that was running, normally the sender
+STATISTICS: Final[int] = 12
+
+
+class Operation(IntEnum):
+    """enum operation."""
+
+    EXEC = 0
+    READ = 1
+    WRITE = 2
+    CREATE = 3
+    DELETE = 4
+    RENAME = 5
+    LINK = 6
+    ATTRIBUTES = 7
+    MAP = 8
+    EGRESS = 16
+    INGRESS = 17
+    SOCKET = 18
+    CAPABILITY = 19
+
+
+class Verdict(IntEnum):
+    """enum verdict."""
+
+    ALLOW = 0
+    AUDIT = 1
+    WOULD_DENY = 2
+    DENY = 3
+    KILL = 4
+
+
+class Statistic(IntEnum):
+    """enum statistic."""
+
+    RECORDS = 0  # written to the ring buffer
+    RECORDS_LOST = 1  # the ring buffer had no room
+    REPEATS_FULL = 2  # not aggregated, reported one by one instead
+    COUNTERS_FULL = 3  # counted here only
+    MEMORY_FAILED = 4  # an inode could not remember: decided anew each time
+    DEPTH_EXCEEDED = 5
+    NAME_UNREADABLE = 6
+    RENAME_RACED = 7
+    UNKNOWN_MOUNT = 8
+    SIGNAL_FAILED = 9
+    INHERIT_FAILED = 10  # a child cgroup could not be bound
+    PACKET_UNREADABLE = 11
+
+
+class ArenaSlot(Structure):
+    """struct arena_slot, 8 bytes."""
+
+    next: int  # state
+    check: int  # state of the row that owns the slot; in a header STATE_SINK | outcome
+    _fields_ = (
+        ("next", c_uint32),
+        ("check", c_uint32),
+    )
+
+
+class Arena(Structure):
+    """struct arena, 8388608 bytes."""
+
+    slots: Array[ArenaSlot]
+    _fields_ = (
+        ("slots", ArenaSlot * ARENA_SLOTS),
+    )
+
+
+class Outcome(Structure):
+    """struct outcome, 72 bytes."""
+
+    decisions: Array[c_uint64]  # by enum operation
+    _fields_ = (
+        ("decisions", c_uint64 * PATH_OPERATIONS),
+    )
+
+
+class PolicySet(Structure):
+    """struct policy_set, 600 bytes."""
+
+    flags: int  # SET_*
+    pad: int
+    unresolved: Array[c_uint64]  # decisions where a path cannot be resolved
+    network_unresolved: int  # decision where a packet cannot be read
+    capabilities: Array[c_uint64]  # decisions by capability number
+    _fields_ = (
+        ("flags", c_uint32),
+        ("pad", c_uint32),
+        ("unresolved", c_uint64 * PATH_OPERATIONS),
+        ("network_unresolved", c_uint64),
+        ("capabilities", c_uint64 * CAPABILITIES),
+    )
+
+
+class AnchorKey(Structure):
+    """struct anchor_key, 8 bytes."""
+
+    epoch: int
+    anchor: int  # number that user space gave to the inode, in inode_memory.anchor
+    _fields_ = (
+        ("epoch", c_uint32),
+        ("anchor", c_uint32),
+    )
+
+
+class InodeMemory(Structure):
+    """struct inode_memory, 24 bytes."""
+
+    directory: int  # epoch << 32 | state after the path of this directory
+    verdict: int  # epoch << 32 | outcome of this file
+    anchor: int  # 0: not a mount root that user space announced
+    pad: int
+    _fields_ = (
+        ("directory", c_uint64),
+        ("verdict", c_uint64),
+        ("anchor", c_uint32),
+        ("pad", c_uint32),
+    )
+
+
+class PrefixKey(Structure):
+    """struct prefix_key, 24 bytes."""
+
+    prefix_bits: int  # counts from `set`: 32 + bits of the address
+    set: int
+    address: Array[c_uint8]
+    _fields_ = (
+        ("prefix_bits", c_uint32),
+        ("set", c_uint32),
+        ("address", c_uint8 * 16),
+    )
+
+
+class PortKey(Structure):
+    """struct port_key, 12 bytes."""
+
+    prefix_bits: int
+    peer_class: int  # value of `prefixes`
+    protocol: int  # IPPROTO_*
+    pad: int
+    port: int  # network order
+    _fields_ = (
+        ("prefix_bits", c_uint32),
+        ("peer_class", c_uint32),
+        ("protocol", c_uint8),
+        ("pad", c_uint8),
+        ("port", c_uint16),
+    )
+
+
+class NetworkState(Structure):
+    """struct network_state, 40 bytes."""
+
+    container: int  # index in `containers`
+    pad: int
+    packets_allowed: int
+    packets_denied: int
+    bytes_allowed: int
+    bytes_denied: int
+    _fields_ = (
+        ("container", c_uint32),
+        ("pad", c_uint32),
+        ("packets_allowed", c_uint64),
+        ("packets_denied", c_uint64),
+        ("bytes_allowed", c_uint64),
+        ("bytes_denied", c_uint64),
+    )
+
+
+class CounterKey(Structure):
+    """struct counter_key, 16 bytes."""
+
+    container: int
+    set: int
+    rule: int
+    verdict: int  # enum verdict
+    _fields_ = (
+        ("container", c_uint32),
+        ("set", c_uint32),
+        ("rule", c_uint32),
+        ("verdict", c_uint32),
+    )
+
+
+class RepeatKey(Structure):
+    """struct repeat_key, 32 bytes."""
+
+    container: int
+    set: int
+    rule: int
+    verdict: int
+    operation: int
+    pad: int
+    object: int  # inode number and device, or a hash of address and port, or capability: equal for equal objects
+    subject: int  # thread group id << 32 | low half of its start time
+    _fields_ = (
+        ("container", c_uint32),
+        ("set", c_uint32),
+        ("rule", c_uint32),
+        ("verdict", c_uint8),
+        ("operation", c_uint8),
+        ("pad", c_uint16),
+        ("object", c_uint64),
+        ("subject", c_uint64),
+    )
+
+
+class Repeat(Structure):
+    """struct repeat, 24 bytes."""
+
+    first_ns: int
+    last_ns: int
+    count: int  # violations since the one that was reported by a record of its own
+    _fields_ = (
+        ("first_ns", c_uint64),
+        ("last_ns", c_uint64),
+        ("count", c_uint64),
+    )
+
+
+class Record(Structure):
+    """struct record, 1568 bytes."""
+
+    time_ns: int
+    cgroup: int
+    process_start_ns: int
+    repeat: RepeatKey  # finds the record when its repeats are swept
+    repeats: int  # of the window before, never swept: violations to add to this one
+    repeats_first_ns: int
+    repeats_last_ns: int
+    epoch: int
+    flags: int  # RECORD_*
+    pid: int  # thread group id, as the host sees it
+    parent: int
+    namespace_pid: int  # thread group id, as the container sees it
+    uid: int
+    gid: int
+    device: int  # of a path: the kernel's dev_t, major << 20 | minor
+    capability: int  # number, for OPERATION_CAPABILITY
+    protocol: int  # IPPROTO_*, for OPERATION_EGRESS
+    address_pad: int
+    port: int  # network order
+    address: Array[c_uint8]  # network order, IPv4 as ::ffff:a.b.c.d
+    comm: Array[c_uint8]
+    object_bytes: int
+    executable_bytes: int
+    arguments_bytes: int
+    pad: int
+    executable: Array[c_uint8]  # path elements like `object`
+    arguments: Array[c_uint8]  # separated by NUL
+    object: Array[c_uint8]
+    _fields_ = (
+        ("time_ns", c_uint64),
+        ("cgroup", c_uint64),
+        ("process_start_ns", c_uint64),
+        ("repeat", RepeatKey),
+        ("repeats", c_uint64),
+        ("repeats_first_ns", c_uint64),
+        ("repeats_last_ns", c_uint64),
+        ("epoch", c_uint32),
+        ("flags", c_uint32),
+        ("pid", c_uint32),
+        ("parent", c_uint32),
+        ("namespace_pid", c_uint32),
+        ("uid", c_uint32),
+        ("gid", c_uint32),
+        ("device", c_uint32),
+        ("capability", c_uint32),
+        ("protocol", c_uint8),
+        ("address_pad", c_uint8),
+        ("port", c_uint16),
+        ("address", c_uint8 * 16),
+        ("comm", c_uint8 * COMM_BYTES),
+        ("object_bytes", c_uint16),
+        ("executable_bytes", c_uint16),
+        ("arguments_bytes", c_uint16),
+        ("pad", c_uint16),
+        ("executable", c_uint8 * EXECUTABLE_BYTES),
+        ("arguments", c_uint8 * ARGUMENTS_BYTES),
+        ("object", c_uint8 * OBJECT_BYTES),
+    )
+
+
+class Statistics(Structure):
+    """struct statistics, 96 bytes."""
+
+    values: Array[c_uint64]  # by enum statistic
+    _fields_ = (
+        ("values", c_uint64 * STATISTICS),
+    )
+
+
+class Instance(Structure):
+    """struct instance, 40 bytes."""
+
+    abi_version: int
+    pad: int
+    bundle: Array[c_uint8]  # SHA-256 of the programs
+    _fields_ = (
+        ("abi_version", c_uint32),
+        ("pad", c_uint32),
+        ("bundle", c_uint8 * 32),
+    )
+
+
+MAPS: Final[tuple[MapDefinition, ...]] = (
+    MapDefinition(
+        identifier=0x4201,
+        name="bindings",
+        type=MapType.CGROUP_BINDING,
+        key_bytes=8,
+        value_bytes=4,
+        entries=MAX_CGROUPS,
+        flags=MapFlag(0),
+    ),
+    MapDefinition(
+        identifier=0x4202,
+        name="containers",
+        type=MapType.ARRAY,
+        key_bytes=4,
+        value_bytes=8,
+        entries=MAX_CONTAINERS,
+        flags=MapFlag(0),
+    ),
+    MapDefinition(
+        identifier=0x4203,
+        name="sets",
+        type=MapType.ARRAY,
+        key_bytes=4,
+        value_bytes=600,
+        entries=MAX_SETS,
+        flags=MapFlag(0),
+    ),
+    MapDefinition(
+        identifier=0x4204,
+        name="outcomes",
+        type=MapType.ARRAY,
+        key_bytes=4,
+        value_bytes=72,
+        entries=MAX_OUTCOMES,
+        flags=MapFlag(0),
+    ),
+    MapDefinition(
+        identifier=0x4205,
+        name="arena",
+        type=MapType.ARRAY,
+        key_bytes=4,
+        value_bytes=8388608,
+        entries=1,
+        flags=MapFlag.MMAPABLE,
+    ),
+    MapDefinition(
+        identifier=0x4206,
+        name="anchors",
+        type=MapType.HASH,
+        key_bytes=8,
+        value_bytes=4,
+        entries=MAX_ANCHORS,
+        flags=MapFlag.NO_PREALLOC,
+    ),
+    MapDefinition(
+        identifier=0x4207,
+        name="inodes",
+        type=MapType.INODE_STORAGE,
+        key_bytes=4,
+        value_bytes=24,
+        entries=0,
+        flags=MapFlag.NO_PREALLOC,
+    ),
+    MapDefinition(
+        identifier=0x4208,
+        name="prefixes",
+        type=MapType.LPM_TRIE,
+        key_bytes=24,
+        value_bytes=4,
+        entries=MAX_PREFIXES,
+        flags=MapFlag.NO_PREALLOC,
+    ),
+    MapDefinition(
+        identifier=0x4209,
+        name="ports",
+        type=MapType.LPM_TRIE,
+        key_bytes=12,
+        value_bytes=8,
+        entries=MAX_PORTS,
+        flags=MapFlag.NO_PREALLOC,
+    ),
+    MapDefinition(
+        identifier=0x420a,
+        name="network",
+        type=MapType.CGROUP_STORAGE,
+        key_bytes=8,
+        value_bytes=40,
+        entries=0,
+        flags=MapFlag(0),
+    ),
+    MapDefinition(
+        identifier=0x420b,
+        name="events",
+        type=MapType.RINGBUF,
+        key_bytes=0,
+        value_bytes=0,
+        entries=EVENT_BUFFER_BYTES,
+        flags=MapFlag(0),
+    ),
+    MapDefinition(
+        identifier=0x420c,
+        name="counters",
+        type=MapType.PERCPU_HASH,
+        key_bytes=16,
+        value_bytes=8,
+        entries=MAX_COUNTERS,
+        flags=MapFlag.NO_PREALLOC,
+    ),
+    MapDefinition(
+        identifier=0x420d,
+        name="repeats",
+        type=MapType.HASH,
+        key_bytes=32,
+        value_bytes=24,
+        entries=MAX_REPEATS,
+        flags=MapFlag.NO_PREALLOC,
+    ),
+    MapDefinition(
+        identifier=0x420e,
+        name="statistics",
+        type=MapType.PERCPU_ARRAY,
+        key_bytes=4,
+        value_bytes=96,
+        entries=1,
+        flags=MapFlag(0),
+    ),
+    MapDefinition(
+        identifier=0x420f,
+        name="instances",
+        type=MapType.ARRAY,
+        key_bytes=4,
+        value_bytes=40,
+        entries=1,
+        flags=MapFlag(0),
+    ),
+)
+
+__all__ = [
+    "ABI_VERSION",
+    "ARENA_SLOTS",
+    "ARENA_TAIL",
+    "ARGUMENTS_BYTES",
+    "AnchorKey",
+    "Arena",
+    "ArenaSlot",
+    "CAPABILITIES",
+    "COMM_BYTES",
+    "CounterKey",
+    "DECISION_AUDIT_SHIFT",
+    "DECISION_RULE_MASK",
+    "DECISION_RULE_SHIFT",
+    "DECISION_VERDICT_MASK",
+    "EVENT_BUFFER_BYTES",
+    "EXECUTABLE_BYTES",
+    "InodeMemory",
+    "Instance",
+    "MAPS",
+    "MAX_ANCHORS",
+    "MAX_CGROUPS",
+    "MAX_CONTAINERS",
+    "MAX_COUNTERS",
+    "MAX_OUTCOMES",
+    "MAX_PORTS",
+    "MAX_PREFIXES",
+    "MAX_REPEATS",
+    "MAX_SETS",
+    "NAME_BYTES",
+    "NetworkState",
+    "OBJECT_BYTES",
+    "OUTCOME_SILENT",
+    "Operation",
+    "Outcome",
+    "PATH_LEVELS",
+    "PATH_OPERATIONS",
+    "PolicySet",
+    "PortKey",
+    "PrefixKey",
+    "RECORD_ARGUMENTS_TRUNCATED",
+    "RECORD_EXECUTABLE_TRUNCATED",
+    "RECORD_FROM_PACKET",
+    "RECORD_OBJECT_TRUNCATED",
+    "RECORD_PATH_IN_FILE_SYSTEM",
+    "RECORD_UNRESOLVED",
+    "REPEAT_WINDOW_NS",
+    "RULING_EPOCH_SHIFT",
+    "Record",
+    "Repeat",
+    "RepeatKey",
+    "SET_HAS_CAPABILITIES",
+    "SET_HAS_NETWORK",
+    "SET_HAS_PATHS",
+    "SET_MAY_BLOCK",
+    "STATE_SINK",
+    "STATE_UNKNOWN",
+    "STATISTICS",
+    "Statistic",
+    "Statistics",
+    "Verdict",
+]

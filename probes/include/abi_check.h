@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Made from abi.h by tools/gen_abi.py: include it after abi.h. The compiler must lay out structures as Python does. */
+#ifndef BULKHEAD_ABI_CHECK_H
+#define BULKHEAD_ABI_CHECK_H
+
+_Static_assert(sizeof(struct arena_slot) == 8, "struct arena_slot: size");
+_Static_assert(__builtin_offsetof(struct arena_slot, next) == 0, "struct arena_slot: next");
+_Static_assert(__builtin_offsetof(struct arena_slot, check) == 4, "struct arena_slot: check");
+
+_Static_assert(sizeof(struct arena) == 8388608, "struct arena: size");
+_Static_assert(__builtin_offsetof(struct arena, slots) == 0, "struct arena: slots");
+
+_Static_assert(sizeof(struct outcome) == 72, "struct outcome: size");
+_Static_assert(__builtin_offsetof(struct outcome, decisions) == 0, "struct outcome: decisions");
+
+_Static_assert(sizeof(struct policy_set) == 600, "struct policy_set: size");
+_Static_assert(__builtin_offsetof(struct policy_set, flags) == 0, "struct policy_set: flags");
+_Static_assert(__builtin_offsetof(struct policy_set, pad) == 4, "struct policy_set: pad");
+_Static_assert(__builtin_offsetof(struct policy_set, unresolved) == 8, "struct policy_set: unresolved");
+_Static_assert(__builtin_offsetof(struct policy_set, network_unresolved) == 80, "struct policy_set: network_unresolved");
+_Static_assert(__builtin_offsetof(struct policy_set, capabilities) == 88, "struct policy_set: capabilities");
+
+_Static_assert(sizeof(struct anchor_key) == 8, "struct anchor_key: size");
+_Static_assert(__builtin_offsetof(struct anchor_key, epoch) == 0, "struct anchor_key: epoch");
+_Static_assert(__builtin_offsetof(struct anchor_key, anchor) == 4, "struct anchor_key: anchor");
+
+_Static_assert(sizeof(struct inode_memory) == 24, "struct inode_memory: size");
+_Static_assert(__builtin_offsetof(struct inode_memory, directory) == 0, "struct inode_memory: directory");
+_Static_assert(__builtin_offsetof(struct inode_memory, verdict) == 8, "struct inode_memory: verdict");
+_Static_assert(__builtin_offsetof(struct inode_memory, anchor) == 16, "struct inode_memory: anchor");
+_Static_assert(__builtin_offsetof(struct inode_memory, pad) == 20, "struct inode_memory: pad");
+
+_Static_assert(sizeof(struct prefix_key) == 24, "struct prefix_key: size");
+_Static_assert(__builtin_offsetof(struct prefix_key, prefix_bits) == 0, "struct prefix_key: prefix_bits");
+_Static_assert(__builtin_offsetof(struct prefix_key, set) == 4, "struct prefix_key: set");
+_Static_assert(__builtin_offsetof(struct prefix_key, address) == 8, "struct prefix_key: address");
+
+_Static_assert(sizeof(struct port_key) == 12, "struct port_key: size");
+_Static_assert(__builtin_offsetof(struct port_key, prefix_bits) == 0, "struct port_key: prefix_bits");
+_Static_assert(__builtin_offsetof(struct port_key, peer_class) == 4, "struct port_key: peer_class");
+_Static_assert(__builtin_offsetof(struct port_key, protocol) == 8, "struct port_key: protocol");
+_Static_assert(__builtin_offsetof(struct port_key, pad) == 9, "struct port_key: pad");
+_Static_assert(__builtin_offsetof(struct port_key, port) == 10, "struct port_key: port");
+
+_Static_assert(sizeof(struct network_state) == 40, "struct network_state: size");
+_Static_assert(__builtin_offsetof(struct network_state, container) == 0, "struct network_state: container");
+_Static_assert(__builtin_offsetof(struct network_state, pad) == 4, "struct network_state: pad");
+_Static_assert(__builtin_offsetof(struct network_state, packets_allowed) == 8, "struct network_state: packets_allowed");
+_Static_assert(__builtin_offsetof(struct network_state, packets_denied) == 16, "struct network_state: packets_denied");
+_Static_assert(__builtin_offsetof(struct network_state, bytes_allowed) == 24, "struct network_state: bytes_allowed");
+_Static_assert(__builtin_offsetof(struct network_state, bytes_denied) == 32, "struct network_state: bytes_denied");
+
+_Static_assert(sizeof(struct counter_key) == 16, "struct counter_key: size");
+_Static_assert(__builtin_offsetof(struct counter_key, container) == 0, "struct counter_key: container");
+_Static_assert(__builtin_offsetof(struct counter_key, set) == 4, "struct counter_key: set");
+_Static_assert(__builtin_offsetof(struct counter_key, rule) == 8, "struct counter_key: rule");
+_Static_assert(__builtin_offsetof(struct counter_key, verdict) == 12, "struct counter_key: verdict");
+
+_Static_assert(sizeof(struct repeat_key) == 32, "struct repeat_key: size");
+_Static_assert(__builtin_offsetof(struct repeat_key, container) == 0, "struct repeat_key: container");
+_Static_assert(__builtin_offsetof(struct repeat_key, set) == 4, "struct repeat_key: set");
+_Static_assert(__builtin_offsetof(struct repeat_key, rule) == 8, "struct repeat_key: rule");
+_Static_assert(__builtin_offsetof(struct repeat_key, verdict) == 12, "struct repeat_key: verdict");
+_Static_assert(__builtin_offsetof(struct repeat_key, operation) == 13, "struct repeat_key: operation");
+_Static_assert(__builtin_offsetof(struct repeat_key, pad) == 14, "struct repeat_key: pad");
+_Static_assert(__builtin_offsetof(struct repeat_key, object) == 16, "struct repeat_key: object");
+_Static_assert(__builtin_offsetof(struct repeat_key, subject) == 24, "struct repeat_key: subject");
+
+_Static_assert(sizeof(struct repeat) == 24, "struct repeat: size");
+_Static_assert(__builtin_offsetof(struct repeat, first_ns) == 0, "struct repeat: first_ns");
+_Static_assert(__builtin_offsetof(struct repeat, last_ns) == 8, "struct repeat: last_ns");
+_Static_assert(__builtin_offsetof(struct repeat, count) == 16, "struct repeat: count");
+
+_Static_assert(sizeof(struct record) == 1568, "struct record: size");
+_Static_assert(__builtin_offsetof(struct record, time_ns) == 0, "struct record: time_ns");
+_Static_assert(__builtin_offsetof(struct record, cgroup) == 8, "struct record: cgroup");
+_Static_assert(__builtin_offsetof(struct record, process_start_ns) == 16, "struct record: process_start_ns");
+_Static_assert(__builtin_offsetof(struct record, repeat) == 24, "struct record: repeat");
+_Static_assert(__builtin_offsetof(struct record, repeats) == 56, "struct record: repeats");
+_Static_assert(__builtin_offsetof(struct record, repeats_first_ns) == 64, "struct record: repeats_first_ns");
+_Static_assert(__builtin_offsetof(struct record, repeats_last_ns) == 72, "struct record: repeats_last_ns");
+_Static_assert(__builtin_offsetof(struct record, epoch) == 80, "struct record: epoch");
+_Static_assert(__builtin_offsetof(struct record, flags) == 84, "struct record: flags");
+_Static_assert(__builtin_offsetof(struct record, pid) == 88, "struct record: pid");
+_Static_assert(__builtin_offsetof(struct record, parent) == 92, "struct record: parent");
+_Static_assert(__builtin_offsetof(struct record, namespace_pid) == 96, "struct record: namespace_pid");
+_Static_assert(__builtin_offsetof(struct record, uid) == 100, "struct record: uid");
+_Static_assert(__builtin_offsetof(struct record, gid) == 104, "struct record: gid");
+_Static_assert(__builtin_offsetof(struct record, device) == 108, "struct record: device");
+_Static_assert(__builtin_offsetof(struct record, capability) == 112, "struct record: capability");
+_Static_assert(__builtin_offsetof(struct record, protocol) == 116, "struct record: protocol");
+_Static_assert(__builtin_offsetof(struct record, address_pad) == 117, "struct record: address_pad");
+_Static_assert(__builtin_offsetof(struct record, port) == 118, "struct record: port");
+_Static_assert(__builtin_offsetof(struct record, address) == 120, "struct record: address");
+_Static_assert(__builtin_offsetof(struct record, comm) == 136, "struct record: comm");
+_Static_assert(__builtin_offsetof(struct record, object_bytes) == 152, "struct record: object_bytes");
+_Static_assert(__builtin_offsetof(struct record, executable_bytes) == 154, "struct record: executable_bytes");
+_Static_assert(__builtin_offsetof(struct record, arguments_bytes) == 156, "struct record: arguments_bytes");
+_Static_assert(__builtin_offsetof(struct record, pad) == 158, "struct record: pad");
+_Static_assert(__builtin_offsetof(struct record, executable) == 160, "struct record: executable");
+_Static_assert(__builtin_offsetof(struct record, arguments) == 416, "struct record: arguments");
+_Static_assert(__builtin_offsetof(struct record, object) == 544, "struct record: object");
+
+_Static_assert(sizeof(struct statistics) == 96, "struct statistics: size");
+_Static_assert(__builtin_offsetof(struct statistics, values) == 0, "struct statistics: values");
+
+_Static_assert(sizeof(struct instance) == 40, "struct instance: size");
+_Static_assert(__builtin_offsetof(struct instance, abi_version) == 0, "struct instance: abi_version");
+_Static_assert(__builtin_offsetof(struct instance, pad) == 4, "struct instance: pad");
+_Static_assert(__builtin_offsetof(struct instance, bundle) == 8, "struct instance: bundle");
+
+#endif
