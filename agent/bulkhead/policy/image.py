@@ -1,0 +1,60 @@
+"""A lowered policy set: what the maps of the kernel will hold, as plain data that knows nothing of a kernel.
+
+Made by `policy.lower`, put into maps by `enforcement`. Positions are relative: the arena offset, the outcome base and
+the class base are added when the image is placed. Words and layouts are those of probes/include/abi.h.
+"""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass
+from ipaddress import IPv6Network
+
+from bulkhead.policy.rules import RuleReference
+
+
+@dataclass(frozen=True)
+class Automaton:
+    """One automaton over absolute paths as bytes, in row displacement.
+
+    `slots` are u64 words, `check << 32 | next` (struct arena_slot, little endian). States are byte offsets from the
+    start of `slots`, or STATE_SINK | outcome; in a header `check` is STATE_SINK | outcome. Outcomes are indices into
+    `SetImage.outcomes`. `root` is the state after the path "/" (no byte read); `starts` are the states after the
+    groups of mount points asked for, each the union over the group.
+    """
+
+    slots: array[int]
+    root: int
+    starts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class PortDecision:
+    """One entry of `ports`: `bits` as in struct port_key (32, 48 or 48 + bits of the port)."""
+
+    peer_class: int
+    protocol: int
+    port: int
+    bits: int
+    decision: int
+
+
+@dataclass(frozen=True)
+class SetImage:
+    """A policy set, lowered.
+
+    `rules[n - 1]` is rule number n of every decision. `outcomes[i]` has one decision an operation (PATH_OPERATIONS of
+    them); `outcomes[0]` is all zero. `prefixes` are disjoint in meaning (longest wins), IPv4 mapped to ::ffff:0:0/96,
+    each with a class relative to this image; classes start at 0. `digest` is equal for equal meaning and input.
+    """
+
+    digest: str
+    flags: int
+    rules: tuple[RuleReference, ...]
+    automaton: Automaton
+    outcomes: tuple[tuple[int, ...], ...]
+    unresolved: tuple[int, ...]
+    capabilities: tuple[int, ...]
+    network_unresolved: int
+    prefixes: tuple[tuple[IPv6Network, int], ...]
+    ports: tuple[PortDecision, ...]

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What crosses the boundary between the kernel programs and user space: the only truth about it.
+ *
+ * Python's view (agent/bulkhead/abi/generated.py) is made from this file by tools/gen_abi.py. Integers are in the
+ * machine's byte order unless a comment says "network order"; times are nanoseconds of CLOCK_BOOTTIME; padding is
+ * explicit and zero. Names of enumerators are shared with Python as they are.
+ */
+#ifndef BULKHEAD_ABI_H
+#define BULKHEAD_ABI_H
+
+#define ABI_VERSION 1u /* raised when a map's shape changes: programs of another version never share maps */
+
+/* Limits. Each has its reason in docs/limits.md. */
+#define MAX_CONTAINERS 1024u     /* containers under policy on one node; index 0 means "none" */
+#define MAX_SETS 4096u           /* policy sets held at once, those being replaced included */
+#define MAX_OUTCOMES 65536u      /* distinct answers of all path automata together */
+#define ARENA_SLOTS 1048576u     /* automaton slots of 8 bytes of all policy sets together */
+#define ARENA_TAIL 256u          /* slots after the last row, so that adding a byte never leaves the arena */
+#define MAX_ANCHORS 65536u       /* (container, mount) pairs */
+#define MAX_CGROUPS 16384u       /* cgroups of containers, children included; only without cgroup storage */
+#define MAX_PREFIXES 262144u     /* network prefixes of all policy sets together */
+#define MAX_PORTS 262144u        /* port prefixes of all policy sets together */
+#define MAX_COUNTERS 65536u      /* (container, rule, verdict) triples that were ever reported */
+#define MAX_REPEATS 16384u       /* violations being aggregated at one moment */
+#define EVENT_BUFFER_BYTES 4194304u
+#define PATH_LEVELS 64u          /* directories between a file and a remembered directory or mount root */
+#define NAME_BYTES 255u          /* of one path element */
+#define OBJECT_BYTES 1024u       /* of a reported path; longer ones carry RECORD_OBJECT_TRUNCATED */
+#define EXECUTABLE_BYTES 256u
+#define ARGUMENTS_BYTES 128u
+#define COMM_BYTES 16u
+#define CAPABILITIES 64u         /* a kernel has 41 of them today */
+#define REPEAT_WINDOW_NS 1000000000ull
+
+/* What an access is. The first PATH_OPERATIONS are decided by path. The names are the words of the policy. */
+enum operation {
+	OPERATION_EXEC = 0,
+	OPERATION_READ = 1,
+	OPERATION_WRITE = 2,
+	OPERATION_CREATE = 3,
+	OPERATION_DELETE = 4,
+	OPERATION_RENAME = 5,
+	OPERATION_LINK = 6,
+	OPERATION_ATTRIBUTES = 7,
+	OPERATION_MAP = 8,
+	OPERATION_EGRESS = 16,
+	OPERATION_INGRESS = 17,
+	OPERATION_SOCKET = 18,
+	OPERATION_CAPABILITY = 19,
+};
+#define PATH_OPERATIONS 9u
+
+/* What is done about an access, in order of strictness. */
+enum verdict {
+	VERDICT_ALLOW = 0,
+	VERDICT_AUDIT = 1,
+	VERDICT_WOULD_DENY = 2,
+	VERDICT_DENY = 3,
+	VERDICT_KILL = 4,
+};
+
+/*
+ * A decision is one 64-bit word, so that it is read and replaced whole; 0 allows in silence.
+ *   bits  0..3   enum verdict: ALLOW, WOULD_DENY, DENY or KILL
+ *   bits  4..31  number of the rule that decided, counted from 1 within the policy set; 0 where the verdict is ALLOW
+ *   bits 32..59  number of the first Audit rule (or default) that matched, or 0: reported whatever the verdict is
+ */
+#define DECISION_VERDICT_MASK 0xfull
+#define DECISION_RULE_SHIFT 4u
+#define DECISION_RULE_MASK 0xfffffffull
+#define DECISION_AUDIT_SHIFT 32u
+
+/*
+ * Path automata. A state is the byte offset of its row's header in the arena, or, from STATE_SINK up, a state that is
+ * never left: STATE_SINK | outcome. A row is displaced: the entry for byte b stands at header + 8 * b and belongs to
+ * the row only if its `check` is the row's state. The header's `next` is the default, its `check` is
+ * STATE_SINK | outcome. Offset 0 is never a state.
+ */
+#define STATE_SINK 0x80000000u
+#define STATE_UNKNOWN 0xffffffffu /* not a state: the path could not be resolved */
+#define OUTCOME_SILENT 0u         /* the outcome that allows every operation in silence */
+
+struct arena_slot {
+	__u32 next;  /* state */
+	__u32 check; /* state of the row that owns the slot; in a header STATE_SINK | outcome */
+};
+
+struct arena {
+	struct arena_slot slots[ARENA_SLOTS];
+};
+
+struct outcome {
+	__u64 decisions[PATH_OPERATIONS]; /* by enum operation */
+};
+
+/* A container's ruling: what its accesses are judged by. One word, so that an update is one store. */
+#define RULING_EPOCH_SHIFT 32u /* high half: epoch, unique to (container, set, mount table), tags what inodes remember */
+			       /* low half: index in `sets`; the whole word is 0 where no policy applies */
+
+#define SET_MAY_BLOCK 1u       /* some decision of the set denies or kills */
+#define SET_HAS_PATHS 2u       /* exec or files say something */
+#define SET_HAS_NETWORK 4u
+#define SET_HAS_CAPABILITIES 8u
+
+struct policy_set {
+	__u32 flags;                           /* SET_* */
+	__u32 pad;
+	__u64 unresolved[PATH_OPERATIONS];     /* decisions where a path cannot be resolved */
+	__u64 network_unresolved;              /* decision where a packet cannot be read */
+	__u64 capabilities[CAPABILITIES];      /* decisions by capability number */
+};
+
+/* Where a walk up a dentry path may begin: the root of a mount that the container has. */
+struct anchor_key {
+	__u32 epoch;
+	__u32 anchor; /* number that user space gave to the inode, in inode_memory.anchor */
+};
+
+/* What is remembered on an inode: a cache, never the only copy of anything but `anchor`. */
+struct inode_memory {
+	__u64 directory; /* epoch << 32 | state after the path of this directory */
+	__u64 verdict;   /* epoch << 32 | outcome of this file */
+	__u32 anchor;    /* 0: not a mount root that user space announced */
+	__u32 pad;
+};
+
+/* Network. Addresses are 16 bytes in network order, IPv4 as ::ffff:a.b.c.d; the longest prefix wins. */
+struct prefix_key {
+	__u32 prefix_bits; /* counts from `set`: 32 + bits of the address */
+	__u32 set;
+	__u8 address[16];
+};
+
+/*
+ * The longest prefix wins: 32 bits name the class alone (protocol or ports cannot be known), 48 the protocol,
+ * up to 64 a range of ports.
+ */
+struct port_key {
+	__u32 prefix_bits;
+	__u32 peer_class; /* value of `prefixes` */
+	__u8 protocol;    /* IPPROTO_* */
+	__u8 pad;
+	__u16 port; /* network order */
+};
+
+struct network_state {
+	__u32 container; /* index in `containers` */
+	__u32 pad;
+	__u64 packets_allowed;
+	__u64 packets_denied;
+	__u64 bytes_allowed;
+	__u64 bytes_denied;
+};
+
+struct counter_key {
+	__u32 container;
+	__u32 set;
+	__u32 rule;
+	__u32 verdict; /* enum verdict */
+};
+
+struct repeat_key {
+	__u32 container;
+	__u32 set;
+	__u32 rule;
+	__u8 verdict;
+	__u8 operation;
+	__u16 pad;
+	__u64 object; /* inode number and device, or a hash of address and port, or capability: equal for equal objects */
+	__u64 subject; /* thread group id << 32 | low half of its start time */
+};
+
+struct repeat {
+	__u64 first_ns;
+	__u64 last_ns;
+	__u64 count; /* violations since the one that was reported by a record of its own */
+};
+
+#define RECORD_OBJECT_TRUNCATED 1u
+#define RECORD_EXECUTABLE_TRUNCATED 2u
+#define RECORD_ARGUMENTS_TRUNCATED 4u
+#define RECORD_UNRESOLVED 8u       /* the object could not be resolved: the strictest rule that could match decided */
+#define RECORD_PATH_IN_FILE_SYSTEM 16u /* the object's path starts at its file system's root: `device` says which */
+#define RECORD_FROM_PACKET 32u     /* the process is the one that was running, normally the sender */
+
+/* One violation. `object` holds path elements, last one first, each {__u8 length, bytes}. */
+struct record {
+	__u64 time_ns;
+	__u64 cgroup;
+	__u64 process_start_ns;
+	struct repeat_key repeat; /* finds the record when its repeats are swept */
+	__u64 repeats;            /* of the window before, never swept: violations to add to this one */
+	__u64 repeats_first_ns;
+	__u64 repeats_last_ns;
+	__u32 epoch;
+	__u32 flags; /* RECORD_* */
+	__u32 pid;   /* thread group id, as the host sees it */
+	__u32 parent;
+	__u32 namespace_pid; /* thread group id, as the container sees it */
+	__u32 uid;
+	__u32 gid;
+	__u32 device;     /* of a path: the kernel's dev_t, major << 20 | minor */
+	__u32 capability; /* number, for OPERATION_CAPABILITY */
+	__u8 protocol;    /* IPPROTO_*, for OPERATION_EGRESS */
+	__u8 address_pad;
+	__u16 port;       /* network order */
+	__u8 address[16]; /* network order, IPv4 as ::ffff:a.b.c.d */
+	__u8 comm[COMM_BYTES];
+	__u16 object_bytes;
+	__u16 executable_bytes;
+	__u16 arguments_bytes;
+	__u16 pad;
+	__u8 executable[EXECUTABLE_BYTES]; /* path elements like `object` */
+	__u8 arguments[ARGUMENTS_BYTES];   /* separated by NUL */
+	__u8 object[OBJECT_BYTES];
+};
+
+/* Errors and limits, counted at the site, one per-CPU counter each. */
+enum statistic {
+	STATISTIC_RECORDS = 0,          /* written to the ring buffer */
+	STATISTIC_RECORDS_LOST = 1,     /* the ring buffer had no room */
+	STATISTIC_REPEATS_FULL = 2,     /* not aggregated, reported one by one instead */
+	STATISTIC_COUNTERS_FULL = 3,    /* counted here only */
+	STATISTIC_MEMORY_FAILED = 4,    /* an inode could not remember: decided anew each time */
+	STATISTIC_DEPTH_EXCEEDED = 5,
+	STATISTIC_NAME_UNREADABLE = 6,
+	STATISTIC_RENAME_RACED = 7,
+	STATISTIC_UNKNOWN_MOUNT = 8,
+	STATISTIC_SIGNAL_FAILED = 9,
+	STATISTIC_INHERIT_FAILED = 10,  /* a child cgroup could not be bound */
+	STATISTIC_PACKET_UNREADABLE = 11,
+};
+#define STATISTICS 12u
+
+struct statistics {
+	__u64 values[STATISTICS]; /* by enum statistic */
+};
+
+/* What was loaded, for whoever comes next. */
+struct instance {
+	__u32 abi_version;
+	__u32 pad;
+	__u8 bundle[32]; /* SHA-256 of the programs */
+};
+
+/*
+ * Maps: X(identifier, name, type, key, value, entries, flags). CGROUP_BINDING is CGRP_STORAGE where the kernel has it
+ * (6.2) and otherwise a HASH by cgroup id. A program refers to a map by its identifier.
+ */
+#define BULKHEAD_MAPS(X)                                                                                               \
+	X(0x4201, bindings, CGROUP_BINDING, __u64, __u32, MAX_CGROUPS, 0)                                              \
+	X(0x4202, containers, ARRAY, __u32, __u64, MAX_CONTAINERS, 0)                                                  \
+	X(0x4203, sets, ARRAY, __u32, struct policy_set, MAX_SETS, 0)                                                  \
+	X(0x4204, outcomes, ARRAY, __u32, struct outcome, MAX_OUTCOMES, 0)                                             \
+	X(0x4205, arena, ARRAY, __u32, struct arena, 1, MMAPABLE)                                                      \
+	X(0x4206, anchors, HASH, struct anchor_key, __u32, MAX_ANCHORS, NO_PREALLOC)                                   \
+	X(0x4207, inodes, INODE_STORAGE, __u32, struct inode_memory, 0, NO_PREALLOC)                                   \
+	X(0x4208, prefixes, LPM_TRIE, struct prefix_key, __u32, MAX_PREFIXES, NO_PREALLOC)                             \
+	X(0x4209, ports, LPM_TRIE, struct port_key, __u64, MAX_PORTS, NO_PREALLOC)                                     \
+	X(0x420a, network, CGROUP_STORAGE, __u64, struct network_state, 0, 0)                                          \
+	X(0x420b, events, RINGBUF, void, void, EVENT_BUFFER_BYTES, 0)                                                  \
+	X(0x420c, counters, PERCPU_HASH, struct counter_key, __u64, MAX_COUNTERS, NO_PREALLOC)                         \
+	X(0x420d, repeats, HASH, struct repeat_key, struct repeat, MAX_REPEATS, NO_PREALLOC)                           \
+	X(0x420e, statistics, PERCPU_ARRAY, __u32, struct statistics, 1, 0)                                            \
+	X(0x420f, instances, ARRAY, __u32, struct instance, 1, 0)
+
+#endif
