@@ -33,6 +33,7 @@ from bulkhead.abi.maps import MapDefinition, MapFlag, MapType
 CHECK_PREAMBLE = """\
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Made from abi.h by tools/gen_abi.py: include it after abi.h. The compiler must lay out structures as Python does. */
+/* clang-format off */
 #ifndef BULKHEAD_ABI_CHECK_H
 #define BULKHEAD_ABI_CHECK_H
 """

@@ -12,25 +12,25 @@
 #define ABI_VERSION 1u /* raised when a map's shape changes: programs of another version never share maps */
 
 /* Limits. Each has its reason in docs/limits.md. */
-#define MAX_CONTAINERS 1024u     /* containers under policy on one node; index 0 means "none" */
-#define MAX_SETS 4096u           /* policy sets held at once, those being replaced included */
-#define MAX_OUTCOMES 65536u      /* distinct answers of all path automata together */
-#define ARENA_SLOTS 1048576u     /* automaton slots of 8 bytes of all policy sets together */
-#define ARENA_TAIL 256u          /* slots after the last row, so that adding a byte never leaves the arena */
-#define MAX_ANCHORS 65536u       /* (container, mount) pairs */
-#define MAX_CGROUPS 16384u       /* cgroups of containers, children included; only without cgroup storage */
-#define MAX_PREFIXES 262144u     /* network prefixes of all policy sets together */
-#define MAX_PORTS 262144u        /* port prefixes of all policy sets together */
-#define MAX_COUNTERS 65536u      /* (container, rule, verdict) triples that were ever reported */
-#define MAX_REPEATS 16384u       /* violations being aggregated at one moment */
+#define MAX_CONTAINERS 1024u /* containers under policy on one node; index 0 means "none" */
+#define MAX_SETS 4096u       /* policy sets held at once, those being replaced included */
+#define MAX_OUTCOMES 65536u  /* distinct answers of all path automata together */
+#define ARENA_SLOTS 1048576u /* automaton slots of 8 bytes of all policy sets together */
+#define ARENA_TAIL 256u      /* slots after the last row, so that adding a byte never leaves the arena */
+#define MAX_ANCHORS 65536u   /* (container, mount) pairs */
+#define MAX_CGROUPS 16384u   /* cgroups of containers, children included; only without cgroup storage */
+#define MAX_PREFIXES 262144u /* network prefixes of all policy sets together */
+#define MAX_PORTS 262144u    /* port prefixes of all policy sets together */
+#define MAX_COUNTERS 65536u  /* (container, rule, verdict) triples that were ever reported */
+#define MAX_REPEATS 16384u   /* violations being aggregated at one moment */
 #define EVENT_BUFFER_BYTES 4194304u
-#define PATH_LEVELS 64u          /* directories between a file and a remembered directory or mount root */
-#define NAME_BYTES 255u          /* of one path element */
-#define OBJECT_BYTES 1024u       /* of a reported path; longer ones carry RECORD_OBJECT_TRUNCATED */
+#define PATH_LEVELS 64u    /* directories between a file and a remembered directory or mount root */
+#define NAME_BYTES 255u    /* of one path element */
+#define OBJECT_BYTES 1024u /* of a reported path; longer ones carry RECORD_OBJECT_TRUNCATED */
 #define EXECUTABLE_BYTES 256u
 #define ARGUMENTS_BYTES 128u
 #define COMM_BYTES 16u
-#define CAPABILITIES 64u         /* a kernel has 41 of them today */
+#define CAPABILITIES 64u /* a kernel has 41 of them today */
 #define REPEAT_WINDOW_NS 1000000000ull
 
 /* What an access is. The first PATH_OPERATIONS are decided by path. The names are the words of the policy. */
@@ -94,21 +94,24 @@ struct outcome {
 	__u64 decisions[PATH_OPERATIONS]; /* by enum operation */
 };
 
-/* A container's ruling: what its accesses are judged by. One word, so that an update is one store. */
-#define RULING_EPOCH_SHIFT 32u /* high half: epoch, unique to (container, set, mount table), tags what inodes remember */
-			       /* low half: index in `sets`; the whole word is 0 where no policy applies */
+/*
+ * A container's ruling: what its accesses are judged by. One word, so that an update is one store. High half: epoch,
+ * unique to (container, set, mount table), tags what inodes remember. Low half: index in `sets`. The whole word is 0
+ * where no policy applies.
+ */
+#define RULING_EPOCH_SHIFT 32u
 
-#define SET_MAY_BLOCK 1u       /* some decision of the set denies or kills */
-#define SET_HAS_PATHS 2u       /* exec or files say something */
+#define SET_MAY_BLOCK 1u /* some decision of the set denies or kills */
+#define SET_HAS_PATHS 2u /* exec or files say something */
 #define SET_HAS_NETWORK 4u
 #define SET_HAS_CAPABILITIES 8u
 
 struct policy_set {
-	__u32 flags;                           /* SET_* */
+	__u32 flags; /* SET_* */
 	__u32 pad;
-	__u64 unresolved[PATH_OPERATIONS];     /* decisions where a path cannot be resolved */
-	__u64 network_unresolved;              /* decision where a packet cannot be read */
-	__u64 capabilities[CAPABILITIES];      /* decisions by capability number */
+	__u64 unresolved[PATH_OPERATIONS]; /* decisions where a path cannot be resolved */
+	__u64 network_unresolved;          /* decision where a packet cannot be read */
+	__u64 capabilities[CAPABILITIES];  /* decisions by capability number */
 };
 
 /* Where a walk up a dentry path may begin: the root of a mount that the container has. */
@@ -180,9 +183,9 @@ struct repeat {
 #define RECORD_OBJECT_TRUNCATED 1u
 #define RECORD_EXECUTABLE_TRUNCATED 2u
 #define RECORD_ARGUMENTS_TRUNCATED 4u
-#define RECORD_UNRESOLVED 8u       /* the object could not be resolved: the strictest rule that could match decided */
+#define RECORD_UNRESOLVED 8u /* the object could not be resolved: the strictest rule that could match decided */
 #define RECORD_PATH_IN_FILE_SYSTEM 16u /* the object's path starts at its file system's root: `device` says which */
-#define RECORD_FROM_PACKET 32u     /* the process is the one that was running, normally the sender */
+#define RECORD_FROM_PACKET 32u         /* the process is the one that was running, normally the sender */
 
 /* One violation. `object` holds path elements, last one first, each {__u8 length, bytes}. */
 struct record {
@@ -218,17 +221,17 @@ struct record {
 
 /* Errors and limits, counted at the site, one per-CPU counter each. */
 enum statistic {
-	STATISTIC_RECORDS = 0,          /* written to the ring buffer */
-	STATISTIC_RECORDS_LOST = 1,     /* the ring buffer had no room */
-	STATISTIC_REPEATS_FULL = 2,     /* not aggregated, reported one by one instead */
-	STATISTIC_COUNTERS_FULL = 3,    /* counted here only */
-	STATISTIC_MEMORY_FAILED = 4,    /* an inode could not remember: decided anew each time */
+	STATISTIC_RECORDS = 0,       /* written to the ring buffer */
+	STATISTIC_RECORDS_LOST = 1,  /* the ring buffer had no room */
+	STATISTIC_REPEATS_FULL = 2,  /* not aggregated, reported one by one instead */
+	STATISTIC_COUNTERS_FULL = 3, /* counted here only */
+	STATISTIC_MEMORY_FAILED = 4, /* an inode could not remember: decided anew each time */
 	STATISTIC_DEPTH_EXCEEDED = 5,
 	STATISTIC_NAME_UNREADABLE = 6,
 	STATISTIC_RENAME_RACED = 7,
 	STATISTIC_UNKNOWN_MOUNT = 8,
 	STATISTIC_SIGNAL_FAILED = 9,
-	STATISTIC_INHERIT_FAILED = 10,  /* a child cgroup could not be bound */
+	STATISTIC_INHERIT_FAILED = 10, /* a child cgroup could not be bound */
 	STATISTIC_PACKET_UNREADABLE = 11,
 };
 #define STATISTICS 12u

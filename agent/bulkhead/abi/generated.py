@@ -35,7 +35,6 @@ DECISION_AUDIT_SHIFT: Final[int] = 32
 STATE_SINK: Final[int] = 0x80000000
 STATE_UNKNOWN: Final[int] = 0xffffffff  # not a state: the path could not be resolved
 OUTCOME_SILENT: Final[int] = 0  # the outcome that allows every operation in silence
-# high half: epoch, unique to (container, set, mount table), tags what inodes remember
 RULING_EPOCH_SHIFT: Final[int] = 32
 SET_MAY_BLOCK: Final[int] = 1  # some decision of the set denies or kills
 SET_HAS_PATHS: Final[int] = 2  # exec or files say something
