@@ -8,6 +8,7 @@ check is made when maps are loaded: their key and value sizes are compared. `--c
 from __future__ import annotations
 
 import ctypes
+import runpy
 import sys
 from collections.abc import Iterator
 
@@ -16,6 +17,7 @@ from tools.generated_files import ROOT, check_asked, settle
 
 HEADER = ROOT / "probes/include/abi.h"
 PYTHON = ROOT / "agent/bulkhead/abi/generated.py"
+MAP_WORDS = ROOT / "agent/bulkhead/abi/maps.py"
 ASSERTIONS = ROOT / "probes/include/abi_check.h"
 REMEDY = "make gen-abi"
 LINE = 120
@@ -158,10 +160,22 @@ def ctypes_of(header: Header) -> dict[str, type[ctypes.Structure]]:
     return types
 
 
+def check_map_words(header: Header) -> None:
+    """Raises HeaderError where the map table has a type or a flag that agent/bulkhead/abi/maps.py does not know."""
+    words = runpy.run_path(str(MAP_WORDS))  # not imported: the package needs what is generated here
+    for definition in header.maps:
+        if definition.type not in words["MapType"].__members__:
+            raise HeaderError(f"map {definition.name}: MapType.{definition.type} is missing in {MAP_WORDS.name}")
+        for flag in definition.flags:
+            if flag not in words["MapFlag"].__members__:
+                raise HeaderError(f"map {definition.name}: MapFlag.{flag} is missing in {MAP_WORDS.name}")
+
+
 def main() -> int:
     check = check_asked(__doc__)
     try:
         header = read_header(HEADER.read_text(encoding="utf-8"))
+        check_map_words(header)
         files = {PYTHON: render_python(header), ASSERTIONS: render_assertions(header)}
     except HeaderError as error:
         print(f"{HEADER.relative_to(ROOT)}: {error}; nothing was written", file=sys.stderr)

@@ -51,6 +51,9 @@ _Static_assert(__builtin_offsetof(struct network_state, packets_denied) == 16, "
 _Static_assert(__builtin_offsetof(struct network_state, bytes_allowed) == 24, "struct network_state: bytes_allowed");
 _Static_assert(__builtin_offsetof(struct network_state, bytes_denied) == 32, "struct network_state: bytes_denied");
 
+_Static_assert(sizeof(struct socket_memory) == 8, "struct socket_memory: size");
+_Static_assert(__builtin_offsetof(struct socket_memory, epoch) == 0, "struct socket_memory: epoch");
+
 _Static_assert(sizeof(struct counter_key) == 16, "struct counter_key: size");
 _Static_assert(__builtin_offsetof(struct counter_key, container) == 0, "struct counter_key: container");
 _Static_assert(__builtin_offsetof(struct counter_key, set) == 4, "struct counter_key: set");

@@ -34,6 +34,8 @@ DECISION_RULE_MASK: Final[int] = 0xfffffff
 DECISION_AUDIT_SHIFT: Final[int] = 32
 STATE_SINK: Final[int] = 0x80000000
 STATE_UNKNOWN: Final[int] = 0xffffffff  # not a state: the path could not be resolved
+STATE_NAMELESS: Final[int] = 0xfffffffe  # not a state: no path leads to the object (pipes, memory files)
+STATE_NESTED: Final[int] = 0xfffffffd  # not a state: a file system's own access to the layer below it
 OUTCOME_SILENT: Final[int] = 0  # the outcome that allows every operation in silence
 RULING_EPOCH_SHIFT: Final[int] = 32
 SET_MAY_BLOCK: Final[int] = 1  # some decision of the set denies or kills
@@ -212,6 +214,15 @@ class NetworkState(Structure):
         ("packets_denied", c_uint64),
         ("bytes_allowed", c_uint64),
         ("bytes_denied", c_uint64),
+    )
+
+
+class SocketMemory(Structure):
+    """struct socket_memory, 8 bytes."""
+
+    epoch: int  # under which its outgoing connection was judged
+    _fields_ = (
+        ("epoch", c_uint64),
     )
 
 
@@ -454,7 +465,7 @@ MAPS: Final[tuple[MapDefinition, ...]] = (
     MapDefinition(
         identifier=0x420c,
         name="counters",
-        type=MapType.PERCPU_HASH,
+        type=MapType.HASH,
         key_bytes=16,
         value_bytes=8,
         entries=MAX_COUNTERS,
@@ -472,11 +483,20 @@ MAPS: Final[tuple[MapDefinition, ...]] = (
     MapDefinition(
         identifier=0x420e,
         name="statistics",
-        type=MapType.PERCPU_ARRAY,
+        type=MapType.ARRAY,
         key_bytes=4,
         value_bytes=96,
         entries=1,
         flags=MapFlag(0),
+    ),
+    MapDefinition(
+        identifier=0x4210,
+        name="sockets",
+        type=MapType.SK_STORAGE,
+        key_bytes=4,
+        value_bytes=8,
+        entries=0,
+        flags=MapFlag.NO_PREALLOC,
     ),
     MapDefinition(
         identifier=0x420f,
@@ -544,9 +564,12 @@ __all__ = [
     "SET_HAS_NETWORK",
     "SET_HAS_PATHS",
     "SET_MAY_BLOCK",
+    "STATE_NAMELESS",
+    "STATE_NESTED",
     "STATE_SINK",
     "STATE_UNKNOWN",
     "STATISTICS",
+    "SocketMemory",
     "Statistic",
     "Statistics",
     "Verdict",

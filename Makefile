@@ -1,0 +1,111 @@
+# Every target makes the machine ready first (tools/setup.sh: quick where nothing is missing). `make` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON := .venv/bin/python
+KERNEL ?= 6.12
+CMD ?= bash
+LOGS := .cache/test
+PROBES = $(wildcard probes/*.c probes/*/*.h probes/*/*.c)
+# The generators are tools/gen_NAME.py: `make gen-NAME` runs one, `make verify-NAME` compares.
+GENERATED = $(patsubst tools/gen_%.py,%,$(wildcard tools/gen_*.py))
+
+export CMD
+
+# $(call logged,NAME,COMMAND): runs COMMAND visibly and keeps what it says for the summary of `make test`.
+logged = mkdir -p $(LOGS); $(2) 2>&1 | tee $(LOGS)/$(1).log
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+%?:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: setup
+setup: ## installs what building and testing need (Debian 12, as root)
+	@tools/setup.sh
+
+.PHONY: demo
+demo: setup ## the main job, visibly: four violations denied in the kernel and reported
+	@$(PYTHON) -m tools.demo
+
+.PHONY: test
+test: setup ## every test that continuous integration runs
+	@rm -rf $(LOGS)
+	@$(MAKE) --no-print-directory lint verify test-unit
+	@$(MAKE) --no-print-directory test-kernel KERNEL=6.1
+	@$(MAKE) --no-print-directory test-kernel KERNEL=6.12
+	@cd $(LOGS); for name in unit kernel-6.1 kernel-6.12; do \
+		echo "$$name: $$(grep -aE ' in [0-9.]+s' $$name.log | tail -n 1)"; done
+
+.PHONY: test-unit
+test-unit: setup ## the tests that need no kernel, in seconds
+	@$(call logged,unit,$(PYTHON) -m pytest tests/unit)
+
+.PHONY: test-kernel
+test-kernel: setup ## the tests in a virtual machine: KERNEL=6.1|6.12|newest
+	@$(call logged,kernel-$(KERNEL),$(PYTHON) -m tools.vm test --kernel $(KERNEL))
+
+.PHONY: vm
+vm: setup ## runs CMD='...' in a virtual machine with this checkout: KERNEL=6.1|6.12|newest
+	@$(PYTHON) -m tools.vm run --kernel $(KERNEL) -- bash -c "$$CMD"
+
+.PHONY: kernels
+kernels: setup ## fetches the kernels that the virtual machines boot
+	@$(PYTHON) -m tools.vm kernels
+
+.PHONY: bench
+bench: setup ## measures what docs/benchmarks.md reports
+	@$(PYTHON) -m tests.bench
+
+.PHONY: lint
+lint: lint-python lint-types lint-layers lint-c lint-proto ## every static check
+
+.PHONY: lint-python
+lint-python: setup
+	@.venv/bin/ruff check --quiet .
+	@.venv/bin/ruff format --check --quiet .
+
+.PHONY: lint-types
+lint-types: setup
+	@.venv/bin/mypy
+
+.PHONY: lint-layers
+lint-layers: setup
+	@.venv/bin/lint-imports --no-logo
+
+.PHONY: lint-c
+lint-c: setup
+	@.venv/bin/clang-format --dry-run -Werror $(PROBES)
+
+# proto/baseline.binpb is the interface as last released: what talks to it must go on working.
+.PHONY: lint-proto
+lint-proto: setup
+	@.venv/bin/buf lint
+	@.venv/bin/buf breaking --against proto/baseline.binpb
+
+.PHONY: format
+format: setup ## lays out Python and C as lint wants them
+	@.venv/bin/ruff format .
+	@.venv/bin/clang-format -i $(PROBES)
+
+.PHONY: gen
+gen: $(GENERATED:%=gen-%) ## makes every generated file anew
+
+.PHONY: verify
+verify: $(GENERATED:%=verify-%) ## fails where a generated file differs from its source
+
+gen-%: setup
+	@$(PYTHON) -m tools.gen_$*
+
+verify-%: setup
+	@$(PYTHON) -m tools.gen_$* --check
+
+.PHONY: baseline
+baseline: setup ## at a release: makes the gRPC interface of now the one that must keep working
+	@.venv/bin/buf build --exclude-source-info --output proto/baseline.binpb
+
+.PHONY: pin
+pin: setup ## takes the newest Python packages that pyproject.toml allows
+	@tools/pin_packages.sh
