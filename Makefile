@@ -37,7 +37,7 @@ test: setup ## every test that continuous integration runs
 	@$(MAKE) --no-print-directory test-kernel KERNEL=6.1
 	@$(MAKE) --no-print-directory test-kernel KERNEL=6.12
 	@cd $(LOGS); for name in unit kernel-6.1 kernel-6.12; do \
-		echo "$$name: $$(grep -aE ' in [0-9.]+s' $$name.log | tail -n 1)"; done
+		echo "$$name:"; grep -aE ' in [0-9.]+s' $$name.log | tail -n 1; done
 
 .PHONY: test-unit
 test-unit: setup ## the tests that need no kernel, in seconds

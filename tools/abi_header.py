@@ -23,6 +23,7 @@ _TYPEDEFS = " ".join(f"typedef unsigned {width} {name};" for name, width in (
 ))  # fmt: skip
 _DEFINE = re.compile(r"#define[ \t]+(\w+)(\(\w+\))?[ \t]*(.*)")
 _LITERAL = re.compile(r"(0x[0-9a-fA-F]+|\d+)[uUlL]*")
+_MEMBER = re.compile(r"\s*(\w+)\s+(\w+)\s*[\[;]")
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
 
@@ -146,7 +147,7 @@ def read_header(text: str) -> Header:
     source = _Source(text)
     constants, table = _read_directives(source)
     values = {constant.name: constant.value for constant in constants}
-    unit = c_parser.CParser().parse(_TYPEDEFS + source.code)
+    unit = _parse(source)
     enumerations, structures = [], dict[str, Structure]()
     for declaration in unit.ext:
         match declaration:
@@ -160,6 +161,17 @@ def read_header(text: str) -> Header:
                 raise HeaderError(f"line {declaration.coord.line}: only enumerations and structures may stand here")
     maps = tuple(_read_map(row, values, structures) for row in table)
     return Header(constants, tuple(enumerations), tuple(structures.values()), maps)
+
+
+def _parse(source: _Source) -> c_ast.FileAST:
+    for number, line in enumerate(source.code.split("\n"), start=1):
+        member = _MEMBER.match(line)
+        if member and member[1] not in INTEGERS:  # the parser would not say which word it stumbled over
+            raise HeaderError(f"line {number}: {member[2]}: unknown type {member[1]}")
+    try:
+        return c_parser.CParser().parse(_TYPEDEFS + source.code)
+    except c_parser.ParseError as error:
+        raise HeaderError(f"not C that is understood here: {error}") from error
 
 
 def _read_directives(source: _Source) -> tuple[tuple[Constant, ...], tuple[str, ...]]:
