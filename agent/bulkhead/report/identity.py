@@ -1,4 +1,4 @@
-"""Who a container is, as violations name it: plain data, filled in by `bulkhead.node` and `bulkhead.kube`.
+"""Who a container and a node are, as violations name them: plain data, filled in by `bulkhead.node` and `bulkhead.kube`.
 
 Here and not there, because reports are written and tested without a node. Next step: `report.decode`.
 """
@@ -24,6 +24,14 @@ class ContainerIdentity:
     workload: str = ""
     labels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     cgroup: str = ""
+
+
+@dataclass(frozen=True)
+class NodeIdentity:
+    """This node: its name, and the kernel's boot id (/proc/sys/kernel/random/boot_id)."""
+
+    name: str = ""
+    boot_id: str = ""
 
 
 NOBODY = ContainerIdentity()
