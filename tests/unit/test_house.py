@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import ast
-import subprocess
+import re
 from functools import cache
 from itertools import chain
 from pathlib import Path
 from statistics import quantiles
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[2]
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES_P90 = 35
-PROBE_LICENCE = "/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */"
+PROBE_LICENCE = re.compile(r"(/\*|//) SPDX-License-Identifier: GPL-2\.0-only OR BSD-2-Clause( \*/)?\n")
 
 
 def _generated(path: Path) -> bool:
@@ -85,14 +83,12 @@ def test_probes_carry_their_licence() -> None:
     """The kernel asks for a GPL-compatible licence; the first line of each probe names it."""
     probes = sorted((ROOT / "probes").rglob("*.[ch]"))
     assert probes
-    assert [_name(path) for path in probes if path.read_text(encoding="utf-8").split("\n")[0] != PROBE_LICENCE] == []
+    assert [_name(path) for path in probes if not PROBE_LICENCE.match(path.read_text(encoding="utf-8"))] == []
 
 
 def test_nothing_is_left_for_later() -> None:
-    """No markers of unfinished work in what is tracked: an issue is the place for them."""
-    markers = ["TO" + "DO", "FIX" + "ME", "XX" + "X"]
-    command = ["git", "grep", "-nwI", *chain.from_iterable(("-e", marker) for marker in markers)]
-    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if found.returncode not in (0, 1):
-        pytest.skip("not a git checkout")
-    assert found.stdout == ""
+    """No markers of unfinished work: an issue is the place for them."""
+    marker = re.compile(r"\b(?:TODO|FIXME|XXX)\b")
+    sources = [*(ROOT / "probes").rglob("*.[ch]"), *(ROOT / "proto").rglob("*.proto"), ROOT / "Makefile"]
+    files = [path for path in (*_modules("agent/bulkhead", "tools", "tests"), *sources) if path != Path(__file__)]
+    assert [_name(path) for path in files if marker.search(path.read_text(encoding="utf-8"))] == []
