@@ -1,0 +1,77 @@
+"""A policy set as the kernel will hold it: pure data, computed without a kernel.
+
+Everything that must hold for every access is decided here, ahead of time, so that the kernel only looks up. Start here,
+then `lower_paths`, `lower_network` and `lower_decision`; `policy.oracle` is the meaning that the tests hold them to.
+Next step: `enforcement` places the image in the maps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+from bulkhead import abi
+from bulkhead.errors import DoesNotFit
+from bulkhead.policy.image import SetImage
+from bulkhead.policy.lower_decision import Judge, blocks
+from bulkhead.policy.lower_network import LoweredNetwork, lower_network
+from bulkhead.policy.lower_paths import LoweredPaths, lower_paths
+from bulkhead.policy.merge import PolicySet
+from bulkhead.policy.rules import CapabilityRule, Section
+
+
+def lower(policy_set: PolicySet, start_groups: Sequence[frozenset[bytes]] = ()) -> SetImage:
+    """The image of a set. Each start group is the set of paths at which one directory tree is visible.
+
+    Raises DoesNotFit, before anything is changed, where a limit of abi.h or the cap on states would be exceeded.
+    """
+    if len(policy_set.statements) > abi.DECISION_RULE_MASK:
+        raise DoesNotFit("rules of one policy set", len(policy_set.statements), abi.DECISION_RULE_MASK)
+    judge = Judge(policy_set)
+    network = lower_network(policy_set, judge)
+    capabilities = _lower_capabilities(policy_set, judge)
+    paths = lower_paths(policy_set, judge, start_groups)
+    return SetImage(
+        digest=_digest(policy_set, start_groups),
+        flags=_flags(paths, network, capabilities),
+        rules=policy_set.references,
+        automaton=paths.automaton,
+        outcomes=paths.outcomes,
+        unresolved=paths.unresolved,
+        capabilities=capabilities,
+        network_unresolved=network.unresolved,
+        prefixes=network.prefixes,
+        ports=network.ports,
+    )
+
+
+def _lower_capabilities(policy_set: PolicySet, judge: Judge) -> tuple[int, ...]:
+    matching = [0] * abi.CAPABILITIES
+    for number, statement in enumerate(policy_set.statements, start=1):
+        if isinstance(statement, CapabilityRule):
+            for capability in statement.capabilities:
+                matching[capability] |= 1 << number
+    return tuple(judge.decide(mask, Section.CAPABILITIES) for mask in matching)
+
+
+def _flags(paths: LoweredPaths, network: LoweredNetwork, capabilities: tuple[int, ...]) -> int:
+    """A part of the set that allows everything in silence has no flag, so the kernel does not look."""
+    parts = {
+        abi.SET_HAS_PATHS: [*paths.unresolved, *(word for outcome in paths.outcomes for word in outcome)],
+        abi.SET_HAS_NETWORK: [network.unresolved, *(port.decision for port in network.ports)],
+        abi.SET_HAS_CAPABILITIES: list(capabilities),
+    }
+    flags = sum(flag for flag, words in parts.items() if any(words))
+    return flags | (abi.SET_MAY_BLOCK if _any_blocks(parts.values()) else 0)
+
+
+def _any_blocks(parts: Iterable[list[int]]) -> bool:
+    return any(blocks(word) for words in parts for word in words)
+
+
+def _digest(policy_set: PolicySet, start_groups: Sequence[frozenset[bytes]]) -> str:
+    """The set's own, or, with start groups, one that depends on them too: the automaton does."""
+    if not start_groups:
+        return policy_set.digest
+    groups = [sorted(group) for group in start_groups]
+    return hashlib.sha256(f"{policy_set.digest} {groups!r}".encode()).hexdigest()

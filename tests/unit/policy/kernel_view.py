@@ -1,0 +1,49 @@
+"""Reads a `SetImage` as the kernel programs do, so that tests compare what would really be decided."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address
+
+from bulkhead import abi
+from bulkhead.policy.automaton import outcome_of, state_after
+from bulkhead.policy.image import SetImage
+from bulkhead.policy.oracle import Address, Judgement
+
+
+def judgement(image: SetImage, word: int) -> Judgement:
+    """A decision word with numbers replaced by the rules that they stand for."""
+    rule = word >> abi.DECISION_RULE_SHIFT & abi.DECISION_RULE_MASK
+    audit = word >> abi.DECISION_AUDIT_SHIFT & abi.DECISION_RULE_MASK
+    return Judgement(
+        abi.Verdict(word & abi.DECISION_VERDICT_MASK),
+        image.rules[rule - 1] if rule else None,
+        image.rules[audit - 1] if audit else None,
+    )
+
+
+def path_decision(image: SetImage, operation: abi.Operation, path: bytes, start: int | None = None) -> Judgement:
+    """What is decided about `path`, read from the root or from a start state."""
+    state = state_after(image.automaton, path, start)
+    return judgement(image, image.outcomes[outcome_of(image.automaton, state)][operation])
+
+
+def connection_decision(image: SetImage, address: Address, protocol: int, port: int | None) -> Judgement:
+    """What is decided about a packet; a port that is None cannot be known."""
+    if not image.flags & abi.SET_HAS_NETWORK:
+        return Judgement()
+    mapped = IPv6Address(0xFFFF << 32 | int(address)) if isinstance(address, IPv4Address) else address
+    _, peer_class = max(
+        ((network.prefixlen, found) for network, found in image.prefixes if mapped in network), key=lambda item: item[0]
+    )
+    known = port is not None and protocol in (6, 17)
+    bits = 64 if known else 48 if protocol in (1, 58) else 32
+    key = protocol << 16 | (port or 0) if bits == 64 else protocol << 16
+    longest, word = -1, 0
+    for entry in image.ports:
+        if entry.peer_class != peer_class or entry.bits > bits:
+            continue
+        unread = 64 - entry.bits
+        same = entry.bits == 32 or key >> unread == (entry.protocol << 16 | entry.port) >> unread
+        if same and entry.bits > longest:
+            longest, word = entry.bits, entry.decision
+    return judgement(image, word)

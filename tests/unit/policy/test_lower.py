@@ -1,0 +1,198 @@
+"""The lowered form of a set decides what the reference model says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bulkhead import abi
+from bulkhead.abi import Operation
+from bulkhead.errors import DoesNotFit
+from bulkhead.policy import oracle
+from bulkhead.policy.lower import lower
+from bulkhead.policy.lower_decision import decision
+from bulkhead.policy.merge import merge
+from bulkhead.policy.rules import (
+    Action,
+    CapabilityRule,
+    Default,
+    Mode,
+    NetworkRule,
+    PathRule,
+    Peer,
+    PolicyRules,
+    RuleReference,
+    Section,
+)
+from tests.unit.policy.kernel_view import connection_decision, judgement, path_decision
+from tests.unit.policy.strategies import (
+    ADDRESSES,
+    MOUNT_POINTS,
+    PATH_OPERATION_LIST,
+    PORT_NUMBERS,
+    PROTOCOLS,
+    paths_like,
+    policies,
+)
+
+_THRIFTY = settings(max_examples=120, deadline=None)
+_RULE = RuleReference("shop", "web", "files", "rules[0]")
+
+
+def _deny(*patterns: str) -> PolicyRules:
+    rule = PathRule(_RULE, Mode.ENFORCE, Action.DENY, frozenset([Operation.READ]), patterns)
+    return PolicyRules(paths=(rule,))
+
+
+@_THRIFTY
+@given(st.data())
+def test_paths_are_decided_as_the_reference_says(data: st.DataObject) -> None:
+    """Verdict, deciding rule and audit rule of every operation, for any path under any policies."""
+    said = data.draw(policies(Section.EXEC, Section.FILES))
+    image = lower(merge(said))
+    for path in data.draw(st.lists(paths_like(said), min_size=8, max_size=12)):
+        for operation in (Operation.EXEC, Operation.READ, Operation.CREATE, Operation.MAP):
+            assert path_decision(image, operation, path) == oracle.judge_path(said, operation, path), path
+
+
+@_THRIFTY
+@given(st.data())
+def test_a_tree_seen_at_several_paths_is_decided_by_the_rules_for_any_of_them(data: st.DataObject) -> None:
+    """A start group is the union of its views, and the strictest combination wins."""
+    said = data.draw(policies(Section.FILES))
+    group = data.draw(st.frozensets(MOUNT_POINTS, min_size=1, max_size=3))
+    image = lower(merge(said), [group])
+    for below in data.draw(st.lists(paths_like(said), min_size=8, max_size=8)):
+        seen = [below if mount == b"/" else mount if below == b"/" else mount + below for mount in group]
+        expected = oracle.judge_path(said, Operation.WRITE, *seen)
+        assert path_decision(image, Operation.WRITE, below, image.automaton.starts[0]) == expected, (group, below)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_packets_are_decided_as_the_reference_says(data: st.DataObject) -> None:
+    """Every family, protocol and port, at the ends of every range, ports that cannot be known included."""
+    said = data.draw(policies(Section.EGRESS))
+    image = lower(merge(said))
+    for address in ADDRESSES:
+        for protocol in PROTOCOLS:
+            ports = [None, *data.draw(st.permutations(PORT_NUMBERS))[:10]] if protocol in (6, 17) else [None]
+            for port in ports:
+                expected = oracle.judge_connection(said, address, protocol, port)
+                assert connection_decision(image, address, protocol, port) == expected, (address, protocol, port)
+
+
+@_THRIFTY
+@given(policies(Section.CAPABILITIES))
+def test_capabilities_are_decided_as_the_reference_says(said: list[PolicyRules]) -> None:
+    """Each of the kernel's numbers, those that no rule names included."""
+    image = lower(merge(said))
+    assert len(image.capabilities) == abi.CAPABILITIES
+    for number in range(8):
+        assert judgement(image, image.capabilities[number]) == oracle.judge_capability(said, number)
+
+
+@_THRIFTY
+@given(policies(*Section))
+def test_what_cannot_be_resolved_is_decided_by_the_strictest_rule_that_could_match(said: list[PolicyRules]) -> None:
+    """Paths by operation, and packets."""
+    image = lower(merge(said))
+    for operation in PATH_OPERATION_LIST:
+        expected = oracle.judge_unresolved_path(said, operation)
+        assert judgement(image, image.unresolved[operation]) == expected
+    assert judgement(image, image.network_unresolved) == oracle.judge_unresolved_packet(said)
+
+
+@_THRIFTY
+@given(policies(*Section))
+def test_flags_say_what_the_kernel_must_look_at(said: list[PolicyRules]) -> None:
+    """A part has its flag exactly if some access to it may be denied or reported."""
+    image = lower(merge(said))
+    words = {
+        abi.SET_HAS_PATHS: [*image.unresolved, *(word for outcome in image.outcomes for word in outcome)],
+        abi.SET_HAS_CAPABILITIES: image.capabilities,
+        abi.SET_HAS_NETWORK: [image.network_unresolved, *(port.decision for port in image.ports)],
+    }
+    for flag, decisions in words.items():
+        assert bool(image.flags & flag) == any(decisions)
+    blocking = {word & abi.DECISION_VERDICT_MASK for part in words.values() for word in part} & {3, 4}
+    assert bool(image.flags & abi.SET_MAY_BLOCK) == bool(blocking)
+    assert bool(image.prefixes) == bool(image.flags & abi.SET_HAS_NETWORK)
+
+
+def test_no_policies_allow_everything_without_a_slot() -> None:
+    """The empty set costs nothing: no flags, no slots, the silent outcome at once."""
+    image = lower(merge([]))
+    assert image.flags == 0
+    assert image.automaton.root == abi.STATE_SINK | abi.OUTCOME_SILENT
+    assert len(image.automaton.slots) == 0
+    assert image.outcomes == ((0,) * abi.PATH_OPERATIONS,)
+    assert image.prefixes == image.ports == ()
+
+
+def test_one_denied_file_is_one_word_of_one_outcome() -> None:
+    """The decision names rule 1, for its operation only."""
+    image = lower(merge([_deny("/etc/shadow")]))
+    denied = decision(abi.Verdict.DENY, 1)
+    assert denied == 0x13
+    assert image.outcomes[1] == (0, denied, 0, 0, 0, 0, 0, 0, 0)
+    assert image.flags == abi.SET_HAS_PATHS | abi.SET_MAY_BLOCK
+
+
+def test_an_audit_policy_never_silences_an_enforced_default_of_audit() -> None:
+    """What an enforced policy reports is reported, whatever a policy in mode Audit says."""
+    audited = Default(replace(_RULE, rule="default"), Mode.ENFORCE, Section.CAPABILITIES, Action.AUDIT)
+    shadow = CapabilityRule(replace(_RULE, policy="a"), Mode.AUDIT, Action.ALLOW, frozenset([3]))
+    image = lower(merge([PolicyRules(defaults=(audited,)), PolicyRules(capabilities=(shadow,))]))
+    assert judgement(image, image.capabilities[3]).audit == audited.reference
+
+
+def test_equal_answers_share_a_class() -> None:
+    """Addresses that different rules allow alike are one class: allow-lists stay small."""
+    peers = [Peer(network) for network in (oracle.IPv4Network("10.0.0.0/8"), oracle.IPv4Network("192.168.0.0/16"))]
+    rules = tuple(
+        NetworkRule(replace(_RULE, rule=f"rules[{n}]"), Mode.ENFORCE, Action.ALLOW, (peer,), ())
+        for n, peer in enumerate(peers)
+    )
+    default = Default(replace(_RULE, rule="default"), Mode.ENFORCE, Section.EGRESS, Action.DENY)
+    image = lower(merge([PolicyRules(networks=rules, defaults=(default,))]))
+    assert [(str(network), found) for network, found in image.prefixes] == [
+        ("::/0", 0),
+        ("::ffff:0:0/96", 0),
+        ("::ffff:a00:0/104", 1),
+        ("::ffff:c0a8:0/112", 1),
+    ]
+    assert len(image.ports) == 2
+
+
+def test_patterns_that_explode_are_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cap ends the construction early, and the message names the pattern to mend."""
+    monkeypatch.setattr("bulkhead.policy.automaton.MAX_STATES", 500)
+    with pytest.raises(DoesNotFit, match=r"/d/\*a\?\?\?\?\?\?\?\?\?\?.*500"):
+        lower(merge([_deny("/etc/shadow", "/d/*a??????????")]))
+
+
+def test_outcomes_beyond_the_limit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More distinct answers than the kernel's table holds are refused before anything is built."""
+    monkeypatch.setattr(abi, "MAX_OUTCOMES", 1)
+    with pytest.raises(DoesNotFit, match="distinct answers"):
+        lower(merge([_deny("/etc/shadow")]))
+
+
+def test_slots_beyond_the_arena_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An automaton that is larger than the arena is refused before it is packed."""
+    monkeypatch.setattr(abi, "ARENA_SLOTS", 10)
+    with pytest.raises(DoesNotFit, match="automaton slots"):
+        lower(merge([_deny("/etc/shadow")]))
+
+
+def test_the_digest_depends_on_start_groups() -> None:
+    """Images that differ never share a digest; equal input always does."""
+    policy_set = merge([_deny("/etc/shadow")])
+    groups = [frozenset([b"/etc"]), frozenset([b"/vol"])]
+    assert lower(policy_set).digest == policy_set.digest
+    assert lower(policy_set, groups[:1]).digest != lower(policy_set, groups[1:]).digest
+    assert lower(policy_set, groups).digest == lower(policy_set, groups).digest
