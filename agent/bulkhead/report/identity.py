@@ -1,4 +1,4 @@
-"""Who a container and a node are, as violations name them: plain data, filled in by `bulkhead.node` and `bulkhead.kube`.
+"""Who a container and a node are, as violations name them: plain data that `bulkhead.node` and `bulkhead.kube` fill in.
 
 Here and not there, because reports are written and tested without a node. Next step: `report.decode`.
 """
