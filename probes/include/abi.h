@@ -27,7 +27,7 @@
 #define PATH_LEVELS 64u    /* directories between a file and a remembered directory or mount root */
 #define NAME_BYTES 255u    /* of one path element */
 #define OBJECT_BYTES 1024u /* of a reported path; longer ones carry RECORD_OBJECT_TRUNCATED */
-#define EXECUTABLE_BYTES 256u
+#define EXECUTABLE_BYTES 1024u
 #define ARGUMENTS_BYTES 128u
 #define COMM_BYTES 16u
 #define CAPABILITIES 64u /* a kernel has 41 of them today */
@@ -78,7 +78,9 @@ enum verdict {
  * STATE_SINK | outcome. Offset 0 is never a state.
  */
 #define STATE_SINK 0x80000000u
-#define STATE_UNKNOWN 0xffffffffu /* not a state: the path could not be resolved */
+#define STATE_UNKNOWN 0xffffffffu  /* not a state: the path could not be resolved */
+#define STATE_NAMELESS 0xfffffffeu /* not a state: no path leads to the object (pipes, memory files) */
+#define STATE_NESTED 0xfffffffdu   /* not a state: a file system's own access to the layer below it */
 #define OUTCOME_SILENT 0u         /* the outcome that allows every operation in silence */
 
 struct arena_slot {
@@ -108,7 +110,7 @@ struct outcome {
 
 struct policy_set {
 	__u32 flags; /* SET_* */
-	__u32 pad;
+	__u32 nameless; /* outcome of files that no path of the container names: pipes, memory files */
 	__u64 unresolved[PATH_OPERATIONS]; /* decisions where a path cannot be resolved */
 	__u64 network_unresolved;          /* decision where a packet cannot be read */
 	__u64 capabilities[CAPABILITIES];  /* decisions by capability number */
@@ -154,6 +156,11 @@ struct network_state {
 	__u64 packets_denied;
 	__u64 bytes_allowed;
 	__u64 bytes_denied;
+};
+
+/* What is remembered on a socket: a cache. */
+struct socket_memory {
+	__u64 epoch; /* under which its outgoing connection was judged */
 };
 
 struct counter_key {
@@ -219,7 +226,7 @@ struct record {
 	__u8 object[OBJECT_BYTES];
 };
 
-/* Errors and limits, counted at the site, one per-CPU counter each. */
+/* Errors and limits, counted at the site. */
 enum statistic {
 	STATISTIC_RECORDS = 0,       /* written to the ring buffer */
 	STATISTIC_RECORDS_LOST = 1,  /* the ring buffer had no room */
@@ -240,10 +247,27 @@ struct statistics {
 	__u64 values[STATISTICS]; /* by enum statistic */
 };
 
+/*
+ * Functions that programs share. The compiler does not link across sections, so a call is compiled as a call of the
+ * callee's number, a callback as the number in the upper half of a constant; bulkhead.kernel.linker joins them.
+ */
+enum linked {
+	LINKED_STEP = 0x7f01,
+	LINKED_RESOLVE_PATH = 0x7f02,
+	LINKED_REPORT = 0x7f03,
+	LINKED_EMIT = 0x7f04,
+	LINKED_WALK_UP = 0x7e01,
+	LINKED_WALK_ANCESTOR = 0x7e02,
+	LINKED_WALK_DOWN = 0x7e03,
+	LINKED_WRITE_ELEMENT = 0x7e04,
+};
+#define ELEMENT_BYTES 16u /* struct element, the argument of step() */
+#define NOTICE_BYTES 88u  /* struct notice, the argument of report() and emit() */
+
 /* What was loaded, for whoever comes next. */
 struct instance {
 	__u32 abi_version;
-	__u32 pad;
+	__u32 next_epoch; /* to give out: an epoch is never used twice while inodes may remember it */
 	__u8 bundle[32]; /* SHA-256 of the programs */
 };
 
@@ -263,9 +287,10 @@ struct instance {
 	X(0x4209, ports, LPM_TRIE, struct port_key, __u64, MAX_PORTS, NO_PREALLOC)                                     \
 	X(0x420a, network, CGROUP_STORAGE, __u64, struct network_state, 0, 0)                                          \
 	X(0x420b, events, RINGBUF, void, void, EVENT_BUFFER_BYTES, 0)                                                  \
-	X(0x420c, counters, PERCPU_HASH, struct counter_key, __u64, MAX_COUNTERS, NO_PREALLOC)                         \
+	X(0x420c, counters, HASH, struct counter_key, __u64, MAX_COUNTERS, NO_PREALLOC)                         \
 	X(0x420d, repeats, HASH, struct repeat_key, struct repeat, MAX_REPEATS, NO_PREALLOC)                           \
-	X(0x420e, statistics, PERCPU_ARRAY, __u32, struct statistics, 1, 0)                                            \
+	X(0x420e, statistics, ARRAY, __u32, struct statistics, 1, 0)                                            \
+	X(0x4210, sockets, SK_STORAGE, __u32, struct socket_memory, 0, NO_PREALLOC)                                    \
 	X(0x420f, instances, ARRAY, __u32, struct instance, 1, 0)
 
 #endif

@@ -16,7 +16,7 @@ _Static_assert(__builtin_offsetof(struct outcome, decisions) == 0, "struct outco
 
 _Static_assert(sizeof(struct policy_set) == 600, "struct policy_set: size");
 _Static_assert(__builtin_offsetof(struct policy_set, flags) == 0, "struct policy_set: flags");
-_Static_assert(__builtin_offsetof(struct policy_set, pad) == 4, "struct policy_set: pad");
+_Static_assert(__builtin_offsetof(struct policy_set, nameless) == 4, "struct policy_set: nameless");
 _Static_assert(__builtin_offsetof(struct policy_set, unresolved) == 8, "struct policy_set: unresolved");
 _Static_assert(__builtin_offsetof(struct policy_set, network_unresolved) == 80, "struct policy_set: network_unresolved");
 _Static_assert(__builtin_offsetof(struct policy_set, capabilities) == 88, "struct policy_set: capabilities");
@@ -75,7 +75,7 @@ _Static_assert(__builtin_offsetof(struct repeat, first_ns) == 0, "struct repeat:
 _Static_assert(__builtin_offsetof(struct repeat, last_ns) == 8, "struct repeat: last_ns");
 _Static_assert(__builtin_offsetof(struct repeat, count) == 16, "struct repeat: count");
 
-_Static_assert(sizeof(struct record) == 1568, "struct record: size");
+_Static_assert(sizeof(struct record) == 2336, "struct record: size");
 _Static_assert(__builtin_offsetof(struct record, time_ns) == 0, "struct record: time_ns");
 _Static_assert(__builtin_offsetof(struct record, cgroup) == 8, "struct record: cgroup");
 _Static_assert(__builtin_offsetof(struct record, process_start_ns) == 16, "struct record: process_start_ns");
@@ -102,15 +102,15 @@ _Static_assert(__builtin_offsetof(struct record, executable_bytes) == 154, "stru
 _Static_assert(__builtin_offsetof(struct record, arguments_bytes) == 156, "struct record: arguments_bytes");
 _Static_assert(__builtin_offsetof(struct record, pad) == 158, "struct record: pad");
 _Static_assert(__builtin_offsetof(struct record, executable) == 160, "struct record: executable");
-_Static_assert(__builtin_offsetof(struct record, arguments) == 416, "struct record: arguments");
-_Static_assert(__builtin_offsetof(struct record, object) == 544, "struct record: object");
+_Static_assert(__builtin_offsetof(struct record, arguments) == 1184, "struct record: arguments");
+_Static_assert(__builtin_offsetof(struct record, object) == 1312, "struct record: object");
 
 _Static_assert(sizeof(struct statistics) == 96, "struct statistics: size");
 _Static_assert(__builtin_offsetof(struct statistics, values) == 0, "struct statistics: values");
 
 _Static_assert(sizeof(struct instance) == 40, "struct instance: size");
 _Static_assert(__builtin_offsetof(struct instance, abi_version) == 0, "struct instance: abi_version");
-_Static_assert(__builtin_offsetof(struct instance, pad) == 4, "struct instance: pad");
+_Static_assert(__builtin_offsetof(struct instance, next_epoch) == 4, "struct instance: next_epoch");
 _Static_assert(__builtin_offsetof(struct instance, bundle) == 8, "struct instance: bundle");
 
 #endif

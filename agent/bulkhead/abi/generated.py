@@ -22,7 +22,7 @@ EVENT_BUFFER_BYTES: Final[int] = 4194304
 PATH_LEVELS: Final[int] = 64  # directories between a file and a remembered directory or mount root
 NAME_BYTES: Final[int] = 255  # of one path element
 OBJECT_BYTES: Final[int] = 1024  # of a reported path; longer ones carry RECORD_OBJECT_TRUNCATED
-EXECUTABLE_BYTES: Final[int] = 256
+EXECUTABLE_BYTES: Final[int] = 1024
 ARGUMENTS_BYTES: Final[int] = 128
 COMM_BYTES: Final[int] = 16
 CAPABILITIES: Final[int] = 64  # a kernel has 41 of them today
@@ -49,6 +49,8 @@ RECORD_UNRESOLVED: Final[int] = 8  # the object could not be resolved: the stric
 RECORD_PATH_IN_FILE_SYSTEM: Final[int] = 16  # the object's path starts at its file system's root: `device` says which
 RECORD_FROM_PACKET: Final[int] = 32  # the process is the one that was running, normally the sender
 STATISTICS: Final[int] = 12
+ELEMENT_BYTES: Final[int] = 16  # struct element, the argument of step()
+NOTICE_BYTES: Final[int] = 88  # struct notice, the argument of report() and emit()
 
 
 class Operation(IntEnum):
@@ -96,6 +98,19 @@ class Statistic(IntEnum):
     PACKET_UNREADABLE = 11
 
 
+class Linked(IntEnum):
+    """enum linked."""
+
+    STEP = 32513
+    RESOLVE_PATH = 32514
+    REPORT = 32515
+    EMIT = 32516
+    WALK_UP = 32257
+    WALK_ANCESTOR = 32258
+    WALK_DOWN = 32259
+    WRITE_ELEMENT = 32260
+
+
 class ArenaSlot(Structure):
     """struct arena_slot, 8 bytes."""
 
@@ -129,13 +144,13 @@ class PolicySet(Structure):
     """struct policy_set, 600 bytes."""
 
     flags: int  # SET_*
-    pad: int
+    nameless: int  # outcome of files that no path of the container names: pipes, memory files
     unresolved: Array[c_uint64]  # decisions where a path cannot be resolved
     network_unresolved: int  # decision where a packet cannot be read
     capabilities: Array[c_uint64]  # decisions by capability number
     _fields_ = (
         ("flags", c_uint32),
-        ("pad", c_uint32),
+        ("nameless", c_uint32),
         ("unresolved", c_uint64 * PATH_OPERATIONS),
         ("network_unresolved", c_uint64),
         ("capabilities", c_uint64 * CAPABILITIES),
@@ -278,7 +293,7 @@ class Repeat(Structure):
 
 
 class Record(Structure):
-    """struct record, 1568 bytes."""
+    """struct record, 2336 bytes."""
 
     time_ns: int
     cgroup: int
@@ -353,11 +368,11 @@ class Instance(Structure):
     """struct instance, 40 bytes."""
 
     abi_version: int
-    pad: int
+    next_epoch: int  # to give out: an epoch is never used twice while inodes may remember it
     bundle: Array[c_uint8]  # SHA-256 of the programs
     _fields_ = (
         ("abi_version", c_uint32),
-        ("pad", c_uint32),
+        ("next_epoch", c_uint32),
         ("bundle", c_uint8 * 32),
     )
 
@@ -524,10 +539,12 @@ __all__ = [
     "DECISION_RULE_MASK",
     "DECISION_RULE_SHIFT",
     "DECISION_VERDICT_MASK",
+    "ELEMENT_BYTES",
     "EVENT_BUFFER_BYTES",
     "EXECUTABLE_BYTES",
     "InodeMemory",
     "Instance",
+    "Linked",
     "MAPS",
     "MAX_ANCHORS",
     "MAX_CGROUPS",
@@ -539,6 +556,7 @@ __all__ = [
     "MAX_REPEATS",
     "MAX_SETS",
     "NAME_BYTES",
+    "NOTICE_BYTES",
     "NetworkState",
     "OBJECT_BYTES",
     "OUTCOME_SILENT",

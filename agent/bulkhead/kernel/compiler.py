@@ -1,0 +1,90 @@
+"""Compiles the probes with bcc, in a process of its own: LLVM never lives in the agent.
+
+`compile_bundle` starts `python -m bulkhead.kernel.compiler`, which imports bcc, compiles, links and writes the bundle.
+This is the only module that imports bcc. Next step: `bulkhead.kernel.bundle` caches what comes out.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from bulkhead.errors import InternalError, KernelUnable, ProgramRefused
+from bulkhead.kernel.bundle import Bundle, bundle_key, write_bundle
+from bulkhead.kernel.headers import write_headers
+from bulkhead.kernel.linker import link
+from bulkhead.kernel.plan import FUNCTIONS, PROGRAMS, Parameters, probes_directory, render
+
+_TIMEOUT_S = 300  # 1.5 s on a machine of its own, 30 s in an emulated one
+
+
+def compile_bundle(btf: Path, out: Path) -> None:
+    """Compile for the kernel whose BTF is in the file `btf`, into the bundle `out`, which is replaced whole.
+
+    Raises `ProgramRefused` with the compiler's messages where the probes do not compile.
+    """
+    command = [sys.executable, "-m", "bulkhead.kernel.compiler", str(btf.resolve()), str(out.resolve())]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    try:
+        result = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S, env=environment
+        )
+    except subprocess.TimeoutExpired:
+        message = f"compiling the probes took over {_TIMEOUT_S} s and was stopped; nothing was loaded"
+        raise ProgramRefused(message) from None
+    if result.returncode != 0:
+        raise ProgramRefused(f"the probes do not compile for {btf}; nothing was loaded", log=result.stderr)
+
+
+def parameters_of(types: str) -> Parameters:
+    """What the kernel whose types (as C) are given has."""
+    return Parameters(cgroup_storage="k_BPF_MAP_TYPE_CGRP_STORAGE" in types)
+
+
+def _compile(btf: Path, out: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="bulkhead-compile-") as scratch:
+        tree = Path(scratch) / "kernel"
+        write_headers(btf, tree)
+        parameters = parameters_of((tree / "include/kernel_types.h").read_text())
+        empty = Path(scratch) / "empty"  # bcc also searches the working directory
+        empty.mkdir()
+        os.chdir(empty)
+        os.environ["BCC_KERNEL_SOURCE"] = str(tree)
+        compiled = _run_bcc(render(parameters))
+    programs = tuple(link(program, compiled) for program in PROGRAMS)
+    write_bundle(Bundle(bundle_key(btf), parameters, programs), out)
+
+
+def _run_bcc(text: str) -> dict[str, bytes]:
+    from bcc import BPF  # noqa: PLC0415  # heavy, and wanted in this process only
+
+    flags = [f"-I{probes_directory()}", f"-I{probes_directory()}/include", "-Wall", "-Werror"]
+    flags += ["-Wno-unused-function", "-Wno-unused-variable", "-Wno-unused-but-set-variable", "-Wno-missing-declarations"]
+    module = BPF(text=text, cflags=flags)
+    names = [program.name for program in PROGRAMS] + [function.name for function in FUNCTIONS]
+    compiled = {name: module.dump_func(name.encode()) for name in names}
+    missing = [name for name, code in compiled.items() if not code]
+    if missing:
+        raise InternalError(f"bcc compiled no code for {', '.join(missing)}; nothing was loaded")
+    return compiled
+
+
+def compiler_version() -> str:
+    """bcc's version, without importing it."""
+    import importlib.metadata  # noqa: PLC0415
+    import importlib.util  # noqa: PLC0415
+
+    spec = importlib.util.find_spec("bcc")
+    if spec is None or spec.origin is None:
+        raise KernelUnable(
+            "compiling probes needs bcc (Debian: python3-bpfcc), which is not installed; nothing was loaded"
+        )
+    version = Path(spec.origin).with_name("version.py")
+    return version.read_text().strip() if version.is_file() else importlib.metadata.version("bcc")
+
+
+if __name__ == "__main__":
+    _compile(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,133 @@
+"""Which programs there are, and the C that is compiled for a kernel: selection and parameters, no generated logic.
+
+Each program is a function of a probe file, hand-written and generic: what a policy says is data in maps. Adding a hook
+is a row here. Next step: `bulkhead.kernel.compiler` compiles what `render` gives.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from bulkhead.abi import NOTICE_BYTES, ELEMENT_BYTES, Linked
+from bulkhead.errors import InternalError
+
+
+class Kind(Enum):
+    """How a program is loaded and attached: BPF_PROG_TYPE_* and BPF_* attach types of include/uapi/linux/bpf.h."""
+
+    LSM = (29, 27)
+    TRACEPOINT = (26, 23)
+    CGROUP_EGRESS = (8, 1)
+    CGROUP_CONNECT4 = (18, 10)
+    CGROUP_CONNECT6 = (18, 11)
+
+    @property
+    def program_type(self) -> int:
+        """BPF_PROG_TYPE_*."""
+        return self.value[0]
+
+    @property
+    def attach_type(self) -> int:
+        """The expected attach type."""
+        return self.value[1]
+
+    @property
+    def on_cgroup(self) -> bool:
+        """Attached to each container's cgroup, rather than once to the kernel."""
+        return self not in (Kind.LSM, Kind.TRACEPOINT)
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program: its function's name, which for kernel-wide kinds is the hook's, and the probe file it is in."""
+
+    name: str
+    source: str
+    kind: Kind
+
+
+PROGRAMS = (
+    Program("file_open", "file.bpf.c", Kind.LSM),
+    Program("bprm_check_security", "exec.bpf.c", Kind.LSM),
+    Program("inode_create", "create.bpf.c", Kind.LSM),
+    Program("inode_mkdir", "create.bpf.c", Kind.LSM),
+    Program("inode_mknod", "create.bpf.c", Kind.LSM),
+    Program("inode_symlink", "create.bpf.c", Kind.LSM),
+    Program("inode_link", "relocate.bpf.c", Kind.LSM),
+    Program("inode_rename", "relocate.bpf.c", Kind.LSM),
+    Program("capable", "capability.bpf.c", Kind.LSM),
+    Program("socket_connect", "network_kill.bpf.c", Kind.LSM),
+    Program("socket_sendmsg", "network_kill.bpf.c", Kind.LSM),
+    Program("cgroup_mkdir", "inherit.bpf.c", Kind.TRACEPOINT),
+    Program("cgroup_release", "inherit.bpf.c", Kind.TRACEPOINT),
+    Program("egress", "egress.bpf.c", Kind.CGROUP_EGRESS),
+    Program("connect4", "egress.bpf.c", Kind.CGROUP_CONNECT4),
+    Program("connect6", "egress.bpf.c", Kind.CGROUP_CONNECT6),
+)
+
+
+class Linkage(Enum):
+    """How the verifier takes a shared function.
+
+    GLOBAL ones are verified once on their own, STATIC ones in each caller, CALLBACK ones where bpf_loop is called.
+    TRUSTED ones take a pointer that some kernels trust only in a static function (before the parameter tag
+    `arg:trusted` of Linux 6.9), others only in a global one (Linux 7): the loader finds out by trying.
+    """
+
+    GLOBAL = "global"
+    CALLBACK = "callback"
+    TRUSTED = "trusted"
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function that programs share. `argument_bytes` is the size of the structure that a global one is given."""
+
+    name: str
+    number: Linked
+    linkage: Linkage
+    argument_bytes: int = 0
+
+
+FUNCTIONS = (
+    Function("step", Linked.STEP, Linkage.GLOBAL, ELEMENT_BYTES),
+    Function("report", Linked.REPORT, Linkage.GLOBAL, NOTICE_BYTES),
+    Function("emit", Linked.EMIT, Linkage.GLOBAL, NOTICE_BYTES),
+    Function("resolve_path", Linked.RESOLVE_PATH, Linkage.TRUSTED),
+    Function("walk_up", Linked.WALK_UP, Linkage.CALLBACK),
+    Function("walk_ancestor", Linked.WALK_ANCESTOR, Linkage.CALLBACK),
+    Function("walk_down", Linked.WALK_DOWN, Linkage.CALLBACK),
+    Function("write_element", Linked.WRITE_ELEMENT, Linkage.CALLBACK),
+)
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What differs between kernels, as given to the C (probes/include/compat.h)."""
+
+    cgroup_storage: bool
+
+    def defines(self) -> dict[str, int]:
+        """The `#define`s, by name."""
+        return {"HAVE_CGROUP_STORAGE": int(self.cgroup_storage)}
+
+
+def render(parameters: Parameters) -> str:
+    """The C text that is compiled: definitions, then each probe file once."""
+    defines = [f"#define {name} {value}" for name, value in parameters.defines().items()]
+    sources = dict.fromkeys(program.source for program in PROGRAMS)
+    return "\n".join([*defines, *(f'#include "{source}"' for source in sources)]) + "\n"
+
+
+def probes_directory() -> Path:
+    """Where the probe sources are: BULKHEAD_PROBES, the image's folder, or the checkout's."""
+    here = Path(__file__).resolve()
+    named = os.environ.get("BULKHEAD_PROBES")
+    candidates = [Path(named)] if named else [Path("/usr/share/bulkhead/probes"), here.parents[3] / "probes"]
+    for candidate in candidates:
+        if (candidate / "include/abi.h").is_file():
+            return candidate
+    raise InternalError(f"probe sources not found in {', '.join(map(str, candidates))}; nothing was loaded")

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * hook            enforces                                 fails
+ * inode_create    files: Create of a file, before it is     closed: an unresolved path is judged by the strictest rule
+ * inode_mkdir     … of a directory
+ * inode_mknod     … of a device, pipe or socket
+ * inode_symlink   … of a symbolic link
+ *
+ * The dentry is negative: its path is its parent's and its name.
+ */
+#include "include/act.h"
+
+static always_inline int decide_create(struct dentry *dentry)
+{
+	struct ruling ruling;
+	struct policy_set *set;
+	u64 state, decision;
+	u32 flags = 0;
+
+	if (!current_ruling(&ruling))
+		return 0;
+	set = set_of(&ruling);
+	if (!set || !(set->flags & SET_HAS_PATHS))
+		return 0;
+	state = resolve(dentry, ruling.epoch);
+	decision = decision_in(state, set, OPERATION_CREATE, &flags);
+	if (!decision)
+		return 0;
+	return act_on_path(&ruling, decision, OPERATION_CREATE, address_of(dentry), 0, flags);
+}
+
+PROGRAM(inode_create)(u64 *ctx)
+{
+	return decide_create((void *)ctx[1]);
+}
+
+PROGRAM(inode_mkdir)(u64 *ctx)
+{
+	return decide_create((void *)ctx[1]);
+}
+
+PROGRAM(inode_mknod)(u64 *ctx)
+{
+	return decide_create((void *)ctx[1]);
+}
+
+PROGRAM(inode_symlink)(u64 *ctx)
+{
+	return decide_create((void *)ctx[1]);
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * hook                 enforces                              fails
+ * file_open            files: Read, Write of what is opened   closed: an unresolved path is judged by the strictest rule
+ *
+ * The verdict is remembered on the inode: the second open costs two storage look-ups, not a walk. A file with several
+ * links is judged anew each time, because its names may be judged differently.
+ */
+#include "include/act.h"
+
+#define FMODE_READ 1u
+#define FMODE_WRITE 2u
+#define FMODE_EXEC 32u
+#define O_TRUNC 01000u
+#define S_IFMT 0170000u
+#define S_IFDIR 0040000u
+
+static always_inline u64 open_state(struct file *file, u64 epoch)
+{
+	u64 state = RESOLVE_PATH(&file->f_path, epoch);
+
+	if (state == STATE_UNKNOWN) /* perhaps a rename got in between: once more */
+		state = RESOLVE_PATH(&file->f_path, epoch);
+	return state;
+}
+
+static always_inline void remember(struct inode *inode, struct inode_memory *memory, u64 epoch, u64 state)
+{
+	u32 type = inode->i_mode & S_IFMT;
+
+	if (state >= STATE_NESTED)
+		return;
+	if (type != S_IFDIR && inode->i_nlink != 1)
+		return;
+	if (!memory)
+		memory = new_memory_of(inode);
+	if (!memory)
+		return;
+	memory->verdict = epoch << 32 | outcome_of(state);
+	if (type == S_IFDIR)
+		memory->directory = epoch << 32 | state;
+}
+
+/* The state that answers for the file: remembered, as a sink with its outcome, or found by its path. */
+static always_inline u64 state_of_open(struct file *file, u64 epoch)
+{
+	struct inode *inode = file->f_inode;
+	struct inode_memory *memory = memory_of(inode);
+	u64 state;
+
+	if (memory) {
+		u64 verdict = memory->verdict;
+
+		if (verdict >> 32 == epoch)
+			return STATE_SINK | (u32)verdict;
+	}
+	state = open_state(file, epoch);
+	remember(inode, memory, epoch, state);
+	return state;
+}
+
+static always_inline u32 operations_of(struct file *file)
+{
+	u32 operations = 0;
+
+	if (file->f_mode & FMODE_WRITE || file->f_flags & O_TRUNC)
+		operations = 1u << OPERATION_WRITE;
+	if (file->f_mode & FMODE_READ || !operations)
+		operations |= 1u << OPERATION_READ;
+	return operations;
+}
+
+PROGRAM(file_open)(u64 *ctx)
+{
+	struct file *file = (void *)ctx[0];
+	struct ruling ruling;
+	struct policy_set *set;
+	u64 state, decision = 0, write = 0;
+	u32 operations, flags = 0, operation = OPERATION_READ;
+
+	if (!current_ruling(&ruling))
+		return 0;
+	if (file->f_flags & FMODE_EXEC) /* judged by bprm_check_security */
+		return 0;
+	set = set_of(&ruling);
+	if (!set || !(set->flags & SET_HAS_PATHS))
+		return 0;
+	state = state_of_open(file, ruling.epoch);
+	if (state == (STATE_SINK | OUTCOME_SILENT))
+		return 0;
+	operations = operations_of(file);
+	if (operations & 1u << OPERATION_READ)
+		decision = decision_in(state, set, OPERATION_READ, &flags);
+	if (operations & 1u << OPERATION_WRITE)
+		write = decision_in(state, set, OPERATION_WRITE, &flags);
+	if (verdict_of(write) > verdict_of(decision) || !decision) {
+		decision = write;
+		operation = OPERATION_WRITE;
+	}
+	if (!decision)
+		return 0;
+	u64 dentry = 0, mount = 0;
+	READ(dentry, struct file, address_of(file), f_path.dentry);
+	READ(mount, struct file, address_of(file), f_path.mnt);
+	return act_on_path(&ruling, decision, operation, dentry, mount, flags);
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Decisions about addresses and ports: the longest prefix gives a class, class and port give the decision. */
+#ifndef BULKHEAD_ADDRESS_H
+#define BULKHEAD_ADDRESS_H
+
+#include "report.h"
+
+#define AF_INET 2
+#define AF_INET6 10
+#define IPPROTO_ICMP 1
+#define IPPROTO_TCP 6
+#define IPPROTO_UDP 17
+#define IPPROTO_ICMPV6 58
+#define MAPPED_PREFIX bpf_htonl(0xffff) /* third word of ::ffff:a.b.c.d */
+
+/* Where a packet or connection goes. `bits`: how much of port_key is known (32, 48 or 64). */
+struct destination {
+	u32 address[4]; /* network order, IPv4 mapped */
+	u32 bits;
+	u8 protocol;
+	u8 pad;
+	u16 port; /* network order */
+};
+
+static always_inline void set_ipv4(struct destination *to, u32 address)
+{
+	to->address[0] = 0;
+	to->address[1] = 0;
+	to->address[2] = MAPPED_PREFIX;
+	to->address[3] = address;
+}
+
+static always_inline u64 decide_address(struct ruling *ruling, struct destination *to)
+{
+	struct policy_set *set = set_of(ruling);
+	struct prefix_key prefix = { .prefix_bits = 160, .set = ruling->set };
+	struct port_key port = { .prefix_bits = to->bits };
+	u32 *peers;
+	u64 *decision;
+
+	if (!set || !(set->flags & SET_HAS_NETWORK))
+		return 0;
+	__builtin_memcpy(prefix.address, to->address, sizeof(prefix.address));
+	peers = map_lookup(MAP(prefixes), &prefix);
+	if (!peers)
+		return set->network_unresolved;
+	port.peer_class = *peers;
+	port.protocol = to->protocol;
+	port.port = to->port;
+	decision = map_lookup(MAP(ports), &port);
+	return decision ? *decision : set->network_unresolved;
+}
+
+static always_inline void report_address(struct ruling *ruling, struct destination *to, u64 decision, u32 flags)
+{
+	struct notice r = {};
+
+	notice_for(&r, ruling, decision, OPERATION_EGRESS);
+	r.flags = flags;
+	r.protocol = to->protocol;
+	r.port = to->port;
+	__builtin_memcpy(r.address, to->address, sizeof(r.address));
+	r.object = ((u64)(to->address[0] ^ to->address[1] * 31 ^ to->address[2] * 961 ^ to->address[3]) << 32) |
+		   (u32)to->port << 8 | to->protocol;
+	REPORT(&r);
+}
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Where kernels differ. Features are found by trying (bulkhead.kernel.features) and given as HAVE_* by
+ * bulkhead.kernel.render; nothing else in the probes asks what kernel it is on.
+ *
+ * HAVE_CGROUP_STORAGE  BPF_MAP_TYPE_CGRP_STORAGE (Linux 6.2, c4bcfb38a95e): the binding lives on the cgroup. Before,
+ *                      a hash by cgroup id, emptied by a program on cgroup_release.
+ */
+#ifndef BULKHEAD_COMPAT_H
+#define BULKHEAD_COMPAT_H
+
+#include "kernel.h"
+
+#if HAVE_CGROUP_STORAGE
+
+static always_inline u32 *binding_of_current(void)
+{
+	return cgroup_storage(MAP(bindings), current_task_struct()->cgroups->dfl_cgrp, 0, 0);
+}
+
+static always_inline u32 *binding_of(struct cgroup *cgroup)
+{
+	return cgroup_storage(MAP(bindings), cgroup, 0, 0);
+}
+
+static always_inline long bind(struct cgroup *cgroup, u32 container)
+{
+	return cgroup_storage(MAP(bindings), cgroup, &container, STORAGE_CREATE) ? 0 : -1;
+}
+
+static always_inline void unbind(struct cgroup *cgroup)
+{
+	/* the storage goes with the cgroup */
+}
+
+#else
+
+static always_inline u32 *binding_of_current(void)
+{
+	u64 id = current_cgroup_id();
+
+	return map_lookup(MAP(bindings), &id);
+}
+
+static always_inline u32 *binding_of(struct cgroup *cgroup)
+{
+	u64 id = cgroup->kn->id;
+
+	return map_lookup(MAP(bindings), &id);
+}
+
+static always_inline long bind(struct cgroup *cgroup, u32 container)
+{
+	u64 id = cgroup->kn->id;
+
+	return map_update(MAP(bindings), &id, &container, 0);
+}
+
+static always_inline void unbind(struct cgroup *cgroup)
+{
+	u64 id = cgroup->kn->id;
+
+	map_delete(MAP(bindings), &id);
+}
+
+#endif
+#endif

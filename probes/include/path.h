@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * From an object to the automaton's state after its path.
+ *
+ * The path is the dentry's, within its file system: it does not depend on the accessor's root or mounts. The walk goes
+ * up to the nearest directory that remembers its state, or to a mount root of the container (an anchor, whose state
+ * user space computed), and steps down again, remembering on the way. What an inode remembers is tagged with the epoch
+ * of (container, set, mount table), so that a new policy forgets everything by being another epoch.
+ *
+ * Fails closed: what cannot be resolved is STATE_UNKNOWN, and the set says what that means.
+ */
+#ifndef BULKHEAD_PATH_H
+#define BULKHEAD_PATH_H
+
+#include "automaton.h"
+#include "ruling.h"
+
+#define SB_KERNMOUNT (1ul << 22)
+#define SB_NOUSER (1ul << 31)
+
+static always_inline struct inode_memory *memory_of(struct inode *inode)
+{
+	return inode_storage(MAP(inodes), inode, 0, 0);
+}
+
+static always_inline struct inode_memory *new_memory_of(struct inode *inode)
+{
+	struct inode_memory *memory = inode_storage(MAP(inodes), inode, 0, STORAGE_CREATE);
+
+	if (!memory)
+		count(STATISTIC_MEMORY_FAILED);
+	return memory;
+}
+
+struct walk {
+	struct dentry *leaf;
+	struct dentry *at;
+	u64 epoch;
+	u64 state;
+	u64 levels; /* between the leaf and where the walk up ended */
+	u64 found;
+};
+
+/* bpf_loop callback: is the state after this dentry's path known? */
+FUNCTION(walk_up)(u64 i, struct walk *w)
+{
+	struct dentry *dentry = w->at;
+	struct dentry *parent = dentry->d_parent;
+	struct inode_memory *memory = memory_of(dentry->d_inode);
+	struct anchor_key key;
+	u64 directory;
+	u32 *state;
+
+	if (memory) {
+		directory = memory->directory;
+		if (directory >> 32 == w->epoch) {
+			w->state = (u32)directory;
+			w->found = 1;
+			return 1;
+		}
+		key.epoch = w->epoch;
+		key.anchor = memory->anchor;
+		state = key.anchor ? map_lookup(MAP(anchors), &key) : 0;
+		if (state) {
+			w->state = *state;
+			w->found = 1;
+			return 1;
+		}
+	}
+	if (parent == dentry)
+		return 1;
+	w->at = parent;
+	return 0;
+}
+
+struct ancestor {
+	struct dentry *dentry;
+};
+
+/* bpf_loop callback: one level up. */
+FUNCTION(walk_ancestor)(u64 i, struct ancestor *a)
+{
+	a->dentry = a->dentry->d_parent;
+	return 0;
+}
+
+/* bpf_loop callback: step over the name of the dentry that is `levels - 1 - i` above the leaf. */
+FUNCTION(walk_down)(u64 i, struct walk *w)
+{
+	u64 above = w->levels - 1 - i;
+	struct ancestor a = { w->leaf };
+	struct inode_memory *memory;
+	struct element e;
+	u32 sequence, state;
+
+	if (above)
+		loop(above, CALLBACK(LINKED_WALK_ANCESTOR), &a, 0);
+	sequence = a.dentry->d_seq.seqcount.sequence;
+	e.name = (u64)a.dentry->d_name.name;
+	e.bytes = a.dentry->d_name.len;
+	e.state = w->state;
+	state = STEP(&e);
+	if (sequence & 1 || a.dentry->d_seq.seqcount.sequence != sequence) {
+		count(STATISTIC_RENAME_RACED);
+		state = STATE_UNKNOWN;
+	}
+	w->state = state;
+	if (state == STATE_UNKNOWN)
+		return 1;
+	if (above) {
+		memory = new_memory_of(a.dentry->d_inode);
+		if (memory)
+			memory->directory = w->epoch << 32 | state;
+	}
+	return 0;
+}
+
+/*
+ * No mount of the container leads to this file system. Either it is one that nobody can name, or a file system looks
+ * at its own lower layer (with credentials of its own), or it is a mount that user space has not announced yet.
+ */
+static always_inline u64 state_without_anchor(struct dentry *root)
+{
+	struct task_struct *task = current_task_struct();
+	unsigned long flags = root->d_sb->s_flags;
+
+	if (flags & (SB_KERNMOUNT | SB_NOUSER))
+		return STATE_NAMELESS;
+	if (task->cred != task->real_cred)
+		return STATE_NESTED;
+	count(STATISTIC_UNKNOWN_MOUNT);
+	return STATE_UNKNOWN;
+}
+
+static always_inline u64 resolve_whole(struct dentry *leaf, u64 epoch)
+{
+	struct walk w = { .leaf = leaf, .at = leaf, .epoch = epoch, .state = STATE_UNKNOWN };
+	u64 visited = loop(PATH_LEVELS, CALLBACK(LINKED_WALK_UP), &w, 0);
+
+	if (!w.found) {
+		if (visited < PATH_LEVELS)
+			return state_without_anchor(w.at);
+		count(STATISTIC_DEPTH_EXCEEDED);
+		return STATE_UNKNOWN;
+	}
+	w.levels = visited - 1;
+	if (visited > 1)
+		loop(w.levels & (2 * PATH_LEVELS - 1), CALLBACK(LINKED_WALK_DOWN), &w, 0);
+	return w.state;
+}
+
+/* The state after the path of a dentry, which may be negative (a name about to be made). */
+static always_inline u64 resolve(struct dentry *leaf, u64 epoch)
+{
+	struct dentry *parent = leaf->d_parent;
+	struct inode_memory *own = memory_of(leaf->d_inode);
+	struct inode_memory *known = memory_of(parent->d_inode);
+	struct element e;
+	u64 directory = 0;
+	u32 sequence, state;
+
+	if (known && parent != leaf && !(own && own->anchor))
+		directory = known->directory;
+	if (directory >> 32 != epoch)
+		return resolve_whole(leaf, epoch);
+	sequence = leaf->d_seq.seqcount.sequence;
+	e.name = (u64)leaf->d_name.name;
+	e.bytes = leaf->d_name.len;
+	e.state = directory;
+	state = STEP(&e);
+	if (sequence & 1 || leaf->d_seq.seqcount.sequence != sequence || leaf->d_parent != parent) {
+		count(STATISTIC_RENAME_RACED);
+		return STATE_UNKNOWN;
+	}
+	return state;
+}
+
+/*
+ * The state after the path of an open file. A function of its own because what is read through `file->f_path` is not
+ * trusted from Linux 7 on, where it sits in a union: there it is a global function whose parameter is declared trusted.
+ */
+FUNCTION(resolve_path)(struct path *path, u64 epoch)
+{
+	if (!path)
+		return STATE_UNKNOWN;
+	return resolve(path->dentry, epoch);
+}
+#define RESOLVE_PATH(where, epoch) ((u32)((u64(*)(struct path *, u64))LINKED_RESOLVE_PATH)(where, epoch))
+
+/* The decision about one operation in a state, and what to tell about how it came about. */
+static always_inline u64 decision_in(u64 state, struct policy_set *set, u32 operation, u32 *flags)
+{
+	struct outcome *outcome;
+	u32 index;
+
+	if (operation >= PATH_OPERATIONS || state == STATE_NESTED)
+		return 0;
+	if (state == STATE_UNKNOWN) {
+		*flags |= RECORD_UNRESOLVED;
+		return set->unresolved[operation];
+	}
+	index = state == STATE_NAMELESS ? set->nameless : outcome_of(state);
+	outcome = map_lookup(MAP(outcomes), &index);
+	if (!outcome)
+		return set->unresolved[operation];
+	return outcome->decisions[operation];
+}
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the acting container is judged by: cgroup -> container -> ruling, one word, so that an update is one store and
+ * an access sees the old policy set or the new one, never a mixture.
+ */
+#ifndef BULKHEAD_RULING_H
+#define BULKHEAD_RULING_H
+
+#include "compat.h"
+
+struct ruling {
+	u32 container;
+	u32 epoch;
+	u32 set;
+};
+
+/* The ruling of a container, whose index is in `r`; 0 where no policy applies. */
+static always_inline int ruling_of_container(struct ruling *r)
+{
+	u64 *word = map_lookup(MAP(containers), &r->container);
+	u64 value;
+
+	if (!word)
+		return 0;
+	value = *(volatile u64 *)word;
+	r->epoch = value >> RULING_EPOCH_SHIFT;
+	r->set = (u32)value;
+	return value != 0;
+}
+
+/* The ruling of the running process; 0 where no policy applies. */
+static always_inline int current_ruling(struct ruling *r)
+{
+	u32 *container = binding_of_current();
+
+	if (!container)
+		return 0;
+	r->container = *container;
+	return ruling_of_container(r);
+}
+
+static always_inline struct policy_set *set_of(struct ruling *r)
+{
+	u32 set = r->set;
+
+	return map_lookup(MAP(sets), &set);
+}
+
+static always_inline u32 verdict_of(u64 decision)
+{
+	return decision & DECISION_VERDICT_MASK;
+}
+
+static always_inline int blocks(u64 decision)
+{
+	return verdict_of(decision) >= VERDICT_DENY;
+}
+
+#endif

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * hook           enforces                                                                fails
+ * inode_link     a new name is a creation, and is judged as strictly as the old one        closed
+ * inode_rename   the same; a directory keeps the meaning of everything below it            closed
+ *
+ * What inodes remember would be wrong if an object could move to where it is judged differently: such a move is
+ * refused. A directory may move where the automaton's state is the same: it is minimal, so equal states mean equal
+ * answers for everything below; otherwise EXDEV, on which mv(1) copies. A set that never blocks refuses nothing.
+ */
+#include "include/act.h"
+
+#define S_IFMT 0170000u
+#define S_IFDIR 0040000u
+
+struct move {
+	struct dentry *from;
+	struct dentry *to;
+	u32 operation;
+};
+
+/* The first operation that one state blocks and the other does not; 0 where there is none. */
+static always_inline u64 difference(u64 from, u64 to, struct policy_set *set)
+{
+	u32 flags = 0;
+	u64 a, b;
+
+	for (u32 operation = 0; operation < PATH_OPERATIONS; operation++) {
+		a = decision_in(from, set, operation, &flags);
+		b = decision_in(to, set, operation, &flags);
+		if (blocks(a) != blocks(b))
+			return blocks(a) ? a : b;
+	}
+	return 0;
+}
+
+static always_inline void forget(struct dentry *dentry)
+{
+	struct inode_memory *memory = memory_of(dentry->d_inode);
+
+	if (!memory)
+		return;
+	memory->verdict = 0;
+	memory->directory = 0;
+}
+
+static always_inline int decide_move(struct move *m)
+{
+	struct ruling ruling;
+	struct policy_set *set;
+	u64 from, to, decision;
+	u32 flags = 0, type;
+
+	forget(m->from);
+	if (!current_ruling(&ruling))
+		return 0;
+	set = set_of(&ruling);
+	if (!set || !(set->flags & SET_HAS_PATHS))
+		return 0;
+	from = resolve(m->from, ruling.epoch);
+	to = resolve(m->to, ruling.epoch);
+	decision = decision_in(to, set, OPERATION_CREATE, &flags);
+	if (blocks(decision))
+		return act_on_path(&ruling, decision, OPERATION_CREATE, address_of(m->to), 0, flags);
+	if (!(set->flags & SET_MAY_BLOCK) || from == to)
+		return 0;
+	decision = difference(from, to, set);
+	if (decision)
+		return act_on_path(&ruling, decision, m->operation, address_of(m->from), 0, flags);
+	type = m->from->d_inode->i_mode & S_IFMT;
+	if (type == S_IFDIR)
+		return RETURN(-EXDEV);
+	return 0;
+}
+
+PROGRAM(inode_link)(u64 *ctx)
+{
+	struct move m = { .from = (void *)ctx[0], .to = (void *)ctx[2], .operation = OPERATION_LINK };
+
+	return decide_move(&m);
+}
+
+PROGRAM(inode_rename)(u64 *ctx)
+{
+	struct move m = { .from = (void *)ctx[1], .to = (void *)ctx[3], .operation = OPERATION_RENAME };
+
+	return decide_move(&m);
+}
