@@ -46,7 +46,7 @@ class StreamLimits:
 
     batch_entries: int = BATCH_ENTRIES
     batch_bytes: int = 1 * MEBIBYTE  # far below what a collector takes
-    window_batches: int = 16  # sent and not acknowledged: covers 30 ms of commits at 200,000 entries/s
+    window_batches: int = 64  # sent and not acknowledged: 11 MB, covers 150 ms of commits at 200,000 entries/s
     linger_s: float = 0.1  # how long a batch waits to be filled
     backoff_first_s: float = 0.5
     backoff_last_s: float = 30.0  # a returning collector is not met by all nodes at once, nor waited for long

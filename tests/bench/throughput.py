@@ -18,6 +18,7 @@ from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from bulkhead import log
 from bulkhead.collector.server import Collector, CollectorOptions
 from bulkhead.report.channel import TlsFiles, open_channel
 from bulkhead.report.clock import timestamp
@@ -74,6 +75,7 @@ def collect(options: CollectorOptions, pipe: Connection) -> None:
         usage = resource.getrusage(resource.RUSAGE_SELF)
         pipe.send((usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024))
 
+    log.configure("warning")
     asyncio.run(run())
 
 
@@ -126,6 +128,7 @@ def measure(violations: int, directory: Path) -> dict[str, object]:
 
 def main() -> int:
     """Measures and prints."""
+    log.configure("warning")
     violations = int(sys.argv[1]) if len(sys.argv) > 1 else VIOLATIONS
     with tempfile.TemporaryDirectory(prefix="bulkhead-bench-") as directory:
         result = measure(violations, Path(directory))

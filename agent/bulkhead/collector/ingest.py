@@ -24,7 +24,7 @@ log = get_log()
 
 SCHEMA_VERSION = 1
 NAME_BYTES_LIMIT = 253  # of a node, as in Kubernetes
-STREAM_BATCHES = 32  # received and not acknowledged, of one agent
+STREAM_BATCHES = 128  # received and not acknowledged, of one agent
 
 Context = grpc.aio.ServicerContext[bytes, CollectorMessage]
 
