@@ -30,6 +30,9 @@ VERDICTS = {
 }
 BLOCKING = frozenset({abi.Verdict.DENY, abi.Verdict.KILL})
 
+# The enumerators are the words of the policy, in capitals.
+OPERATION_WORDS = {operation.value: operation.name.capitalize() for operation in abi.Operation}
+
 # capability.h of Linux 5.9 and later, by number.
 CAPABILITY_NAMES = (
     "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP",
@@ -40,7 +43,7 @@ CAPABILITY_NAMES = (
     "CHECKPOINT_RESTORE",
 )  # fmt: skip
 
-TRUNCATIONS = abi.RECORD_OBJECT_TRUNCATED | abi.RECORD_EXECUTABLE_TRUNCATED | abi.RECORD_ARGUMENTS_TRUNCATED
+TRUNCATIONS = abi.RECORD_OBJECT_TRUNCATED | abi.RECORD_EXECUTABLE_TRUNCATED
 UNKNOWN_RULE = RuleReference("", "", "", "", severity="")
 
 
@@ -90,18 +93,32 @@ def parse(record: bytes) -> abi.Record:
     return raw
 
 
-OPERATION_WORDS = {operation.value: operation.name.capitalize() for operation in abi.Operation}
-
-
 def describe(raw: abi.Record, names: Names, offset_ns: int) -> Violation:
     """The violation that a checked record tells of, without its repeats."""
-    key = raw.repeat
+    violation = describe_key(raw.repeat, names)
+    moment = timestamp(raw.time_ns + offset_ns)
+    violation.MergeFrom(
+        Violation(
+            time=moment,
+            boot_time_ns=raw.time_ns,
+            object=describe_object(raw, names),
+            process=describe_process(raw, offset_ns),
+            cgroup_id=raw.cgroup,
+            count=1,
+            first_time=moment,
+            last_time=moment,
+            truncated=bool(raw.flags & TRUNCATIONS),
+            unresolved=bool(raw.flags & abi.RECORD_UNRESOLVED),
+        )
+    )
+    return violation
+
+
+def describe_key(key: abi.RepeatKey, names: Names) -> Violation:
+    """What the key alone tells: rule, container, verdict and operation."""
     rule = names.rule(key.set, key.rule) or UNKNOWN_RULE
     who = names.container(key.container) or NOBODY
-    moment = timestamp(raw.time_ns + offset_ns)
     return Violation(
-        time=moment,
-        boot_time_ns=raw.time_ns,
         verdict=VERDICTS[abi.Verdict(key.verdict)],
         blocked=key.verdict in BLOCKING,
         policy=rule.policy,
@@ -112,8 +129,6 @@ def describe(raw: abi.Record, names: Names, offset_ns: int) -> Violation:
         message=rule.message,
         tags=rule.tags,
         operation=OPERATION_WORDS[key.operation],
-        object=describe_object(raw, names),
-        process=describe_process(raw, offset_ns),
         pod=who.pod,
         namespace=who.namespace,
         container=who.container,
@@ -121,12 +136,6 @@ def describe(raw: abi.Record, names: Names, offset_ns: int) -> Violation:
         workload=who.workload,
         labels=who.labels,
         cgroup=who.cgroup,
-        cgroup_id=raw.cgroup,
-        count=1,
-        first_time=moment,
-        last_time=moment,
-        truncated=bool(raw.flags & TRUNCATIONS),
-        unresolved=bool(raw.flags & abi.RECORD_UNRESOLVED),
     )
 
 
@@ -180,6 +189,7 @@ def describe_process(raw: abi.Record, offset_ns: int) -> Process:
         start_time=timestamp(raw.process_start_ns + offset_ns),
         parents=[{"pid": raw.parent}] if raw.parent else [],
         from_packet=bool(raw.flags & abi.RECORD_FROM_PACKET),
+        arguments_truncated=bool(raw.flags & abi.RECORD_ARGUMENTS_TRUNCATED),
     )
 
 

@@ -140,7 +140,7 @@ class Address(_message.Message):
     def __init__(self, ip: _Optional[bytes] = ..., port: _Optional[int] = ..., protocol: _Optional[int] = ...) -> None: ...
 
 class Process(_message.Message):
-    __slots__ = ("pid", "container_pid", "executable", "arguments", "comm", "uid", "gid", "start_time", "parents", "from_packet")
+    __slots__ = ("pid", "container_pid", "executable", "arguments", "comm", "uid", "gid", "start_time", "parents", "from_packet", "arguments_truncated")
     PID_FIELD_NUMBER: _ClassVar[int]
     CONTAINER_PID_FIELD_NUMBER: _ClassVar[int]
     EXECUTABLE_FIELD_NUMBER: _ClassVar[int]
@@ -151,6 +151,7 @@ class Process(_message.Message):
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     PARENTS_FIELD_NUMBER: _ClassVar[int]
     FROM_PACKET_FIELD_NUMBER: _ClassVar[int]
+    ARGUMENTS_TRUNCATED_FIELD_NUMBER: _ClassVar[int]
     pid: int
     container_pid: int
     executable: bytes
@@ -161,7 +162,8 @@ class Process(_message.Message):
     start_time: _timestamp_pb2.Timestamp
     parents: _containers.RepeatedCompositeFieldContainer[Parent]
     from_packet: bool
-    def __init__(self, pid: _Optional[int] = ..., container_pid: _Optional[int] = ..., executable: _Optional[bytes] = ..., arguments: _Optional[_Iterable[bytes]] = ..., comm: _Optional[bytes] = ..., uid: _Optional[int] = ..., gid: _Optional[int] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., parents: _Optional[_Iterable[_Union[Parent, _Mapping]]] = ..., from_packet: _Optional[bool] = ...) -> None: ...
+    arguments_truncated: bool
+    def __init__(self, pid: _Optional[int] = ..., container_pid: _Optional[int] = ..., executable: _Optional[bytes] = ..., arguments: _Optional[_Iterable[bytes]] = ..., comm: _Optional[bytes] = ..., uid: _Optional[int] = ..., gid: _Optional[int] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., parents: _Optional[_Iterable[_Union[Parent, _Mapping]]] = ..., from_packet: _Optional[bool] = ..., arguments_truncated: _Optional[bool] = ...) -> None: ...
 
 class Parent(_message.Message):
     __slots__ = ("pid", "comm")
