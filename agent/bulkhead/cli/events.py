@@ -1,0 +1,112 @@
+"""`bulkhead events`: violations from a collector, history first and then as they arrive.
+
+Next step: `bulkhead.report.subscription`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from bulkhead.cli.collector import duration_s
+
+if TYPE_CHECKING:
+    from bulkhead.v1.violations_pb2 import StoredEntry
+
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+EXAMPLE = """\
+examples:
+  bulkhead events --since 1h
+  bulkhead events --follow --policy web --verdict DENIED -o json
+  bulkhead events --follow --count 1 --collector collector.example:7443 --tls-ca ca.pem
+
+exit status: 0 fine, also when ended with Ctrl-C; 2 wrong use; 3 the collector cannot be reached
+"""
+VERDICTS = ("DENIED", "KILLED", "AUDITED", "WOULD_DENY")
+FORMATS = ("text", "json", "falco")
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Adds the sub-command."""
+    parser = subparsers.add_parser(
+        "events",
+        help="show violations from a collector",
+        description="Shows the violations that a collector holds, and with --follow those that arrive.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--collector", metavar="ADDRESS", default="127.0.0.1:7443", help="host:port (%(default)s)")
+    parser.add_argument("-f", "--follow", action="store_true", help="go on with what arrives, until Ctrl-C")
+    parser.add_argument("--since", metavar="TIME", type=duration_s, help="only from this long ago on: 90s, 15m, 1h, 7d")
+    parser.add_argument("--policy", metavar="NAME", default="", help="only of this policy")
+    parser.add_argument("--namespace", "-n", metavar="NAME", default="", help="only of pods in this namespace")
+    parser.add_argument("--pod", metavar="NAME", default="", help="only of this pod")
+    parser.add_argument("--verdict", choices=VERDICTS, action="append", default=[], help="only these; may be repeated")
+    parser.add_argument("-o", "--output", choices=FORMATS, default="text", help="json and falco: one object a line")
+    parser.add_argument("--count", metavar="N", type=positive, default=0, help="end after so many lines")
+    parser.add_argument("--tls-ca", metavar="FILE", type=Path, help="authority of the collector's certificate, PEM")
+    parser.add_argument("--tls-cert", metavar="FILE", type=Path, help="one's own certificate, PEM")
+    parser.add_argument("--tls-key", metavar="FILE", type=Path, help="its key, PEM")
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 on."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: write a whole number from 1 on")
+    return int(text)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Shows violations until there are no more, enough were shown, or Ctrl-C. Raises Unreachable, UsageError."""
+    try:
+        show(arguments, sys.stdout)
+    except KeyboardInterrupt:
+        return 0
+    except BrokenPipeError:
+        # whoever read this has what it wanted; the interpreter must not try to flush once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def show(arguments: argparse.Namespace, output: TextIO) -> None:
+    """Writes lines to `output`, each flushed; about the connection it speaks on stderr."""
+    # gRPC takes its time to load: `--help` does not pay for it
+    from bulkhead.report.channel import TlsFiles  # noqa: PLC0415
+    from bulkhead.report.subscription import Subscription  # noqa: PLC0415
+    from bulkhead.v1.violation_pb2 import Verdict  # noqa: PLC0415
+    from bulkhead.v1.violations_pb2 import Filter  # noqa: PLC0415
+
+    wanted = Filter(policy=arguments.policy, namespace=arguments.namespace, pod=arguments.pod)
+    wanted.verdicts.extend(Verdict.Value(f"VERDICT_{word}") for word in arguments.verdict)
+    files = (arguments.tls_ca, arguments.tls_cert, arguments.tls_key)
+    since_ns = time.time_ns() - arguments.since * 1_000_000_000 if arguments.since else 0
+    subscription = Subscription(arguments.collector, TlsFiles(*files) if any(files) else None, wanted, since_ns)
+    entries = subscription.follow(notice) if arguments.follow else subscription.history(notice)
+    line = line_format(arguments.output, output.isatty() and not os.environ.get("NO_COLOR"))
+    for stored in islice(entries, arguments.count or None):
+        output.write(line(stored) + "\n")
+        output.flush()
+
+
+def notice(text: str) -> None:
+    """About the connection, never about violations."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def line_format(name: str, colours: bool) -> Callable[[StoredEntry], str]:
+    """How an entry becomes a line."""
+    from bulkhead.report.render import to_falco, to_json, to_text  # noqa: PLC0415
+
+    if name == "json":
+        return lambda stored: json.dumps(to_json(stored.entry, stored.id, stored.cursor), ensure_ascii=False)
+    if name == "falco":
+        return lambda stored: json.dumps(to_falco(stored.entry, stored.id), ensure_ascii=False)
+    return lambda stored: to_text(stored.entry, colours)
