@@ -81,11 +81,14 @@ def show(arguments: argparse.Namespace, output: TextIO) -> None:
     # gRPC takes its time to load: `--help` does not pay for it
     from bulkhead.report.channel import TlsFiles  # noqa: PLC0415
     from bulkhead.report.subscription import Subscription  # noqa: PLC0415
-    from bulkhead.v1.violation_pb2 import Verdict  # noqa: PLC0415
     from bulkhead.v1.violations_pb2 import Filter  # noqa: PLC0415
 
-    wanted = Filter(policy=arguments.policy, namespace=arguments.namespace, pod=arguments.pod)
-    wanted.verdicts.extend(Verdict.Value(f"VERDICT_{word}") for word in arguments.verdict)
+    wanted = Filter(
+        policy=arguments.policy,
+        namespace=arguments.namespace,
+        pod=arguments.pod,
+        verdicts=[f"VERDICT_{word}" for word in arguments.verdict],
+    )
     files = (arguments.tls_ca, arguments.tls_cert, arguments.tls_key)
     since_ns = time.time_ns() - arguments.since * 1_000_000_000 if arguments.since else 0
     subscription = Subscription(arguments.collector, TlsFiles(*files) if any(files) else None, wanted, since_ns)
