@@ -1,0 +1,86 @@
+"""`bulkhead doctor` on the kernel of the guest, in the form in which the bench boots it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from bulkhead.cli import doctor
+from bulkhead.kernel.features import detect
+
+LSM_LIST = Path("/sys/kernel/security/lsm")
+
+
+def has_bpf_lsm() -> bool:
+    return "bpf" in LSM_LIST.read_text().strip().split(",")
+
+
+def bpf_objects() -> tuple[int, int]:
+    """How many programs and maps the kernel holds, by the ids that bpftool prints."""
+    counts = []
+    for kind in ("prog", "map"):
+        listed = subprocess.run(["bpftool", "-j", kind, "show"], capture_output=True, check=True).stdout
+        counts.append(len(json.loads(listed)))
+    return counts[0], counts[1]
+
+
+def test_verdict_is_right_for_this_boot(capsys: pytest.CaptureFixture[str]) -> None:
+    """With bpf in lsm= everything is enforceable, without it only egress, and the exit status says so."""
+    status = doctor.run(argparse.Namespace(output="json"))
+    report = json.loads(capsys.readouterr().out)
+    enforceable = {section: answer["enforceable"] for section, answer in report["sections"].items()}
+    active = has_bpf_lsm()
+    assert status == (0 if active else 1)
+    assert report["can_enforce"] is active
+    assert enforceable == {"exec": active, "files": active, "egress": True, "capabilities": active}
+
+
+def test_only_what_differs_between_our_kernels_is_missing() -> None:
+    """Whatever is needed is there, but for the activity of BPF LSM; cgroup storage is there from 6.2 on."""
+    features = {feature.name: feature for feature in detect((doctor.cgroup_hierarchy(),)).features}
+    missing = {feature.name for feature in features.values() if feature.needed and not feature.ok}
+    assert missing == (set() if has_bpf_lsm() else {"BPF LSM active"})
+    release = tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2])
+    assert features["cgroup storage"].ok is (release >= (6, 2))
+
+
+def test_remedy_is_the_present_list_and_bpf() -> None:
+    """What to put on the command line keeps the modules that are active now."""
+    if has_bpf_lsm():
+        pytest.skip("nothing to mend: bpf is in lsm=")
+    (active,) = [feature for feature in detect().features if feature.name == "BPF LSM active"]
+    kept = [name for name in LSM_LIST.read_text().strip().split(",") if name not in {"capability", "ima", "evm"}]
+    assert f"lsm={','.join([*kept, 'bpf'])} " in active.remedy
+
+
+def test_works_without_securityfs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the list of modules cannot be read, trying gives the same answer."""
+    monkeypatch.setattr("bulkhead.kernel.facts.LSM_LIST", tmp_path / "none")
+    (active,) = [feature for feature in detect().features if feature.name == "BPF LSM active"]
+    assert active.ok is has_bpf_lsm()
+    assert "securityfs is not mounted" in active.found
+
+
+def test_nothing_stays_loaded() -> None:
+    """Programs and maps are as many after the detection as before."""
+    detect()  # what the guest sets up lazily is there now
+    before = bpf_objects()
+    detect()
+    assert bpf_objects() == before
+
+
+def test_process_without_privileges_is_told_so() -> None:
+    """An ordinary user gets the reason and exit status 1, not a kernel blamed for it."""
+    pid = os.fork()
+    if pid == 0:
+        os.setgroups([])
+        os.setuid(65534)
+        features = {feature.name: feature for feature in detect().features}
+        right = features["privileges"].ok is False and "also for root" not in features["LSM programs"].found
+        os._exit(0 if right and features["LSM programs"].remedy == "run as root" else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
