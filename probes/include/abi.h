@@ -268,6 +268,8 @@ enum linked {
 struct instance {
 	__u32 abi_version;
 	__u32 next_epoch; /* to give out: an epoch is never used twice while inodes may remember it */
+	__u32 next_anchor; /* to give out: the number of an inode, see inode_memory.anchor */
+	__u32 pad;
 	__u8 bundle[32]; /* SHA-256 of the programs */
 };
 

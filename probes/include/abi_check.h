@@ -108,9 +108,11 @@ _Static_assert(__builtin_offsetof(struct record, object) == 1312, "struct record
 _Static_assert(sizeof(struct statistics) == 96, "struct statistics: size");
 _Static_assert(__builtin_offsetof(struct statistics, values) == 0, "struct statistics: values");
 
-_Static_assert(sizeof(struct instance) == 40, "struct instance: size");
+_Static_assert(sizeof(struct instance) == 48, "struct instance: size");
 _Static_assert(__builtin_offsetof(struct instance, abi_version) == 0, "struct instance: abi_version");
 _Static_assert(__builtin_offsetof(struct instance, next_epoch) == 4, "struct instance: next_epoch");
-_Static_assert(__builtin_offsetof(struct instance, bundle) == 8, "struct instance: bundle");
+_Static_assert(__builtin_offsetof(struct instance, next_anchor) == 8, "struct instance: next_anchor");
+_Static_assert(__builtin_offsetof(struct instance, pad) == 12, "struct instance: pad");
+_Static_assert(__builtin_offsetof(struct instance, bundle) == 16, "struct instance: bundle");
 
 #endif

@@ -179,13 +179,13 @@ static always_inline u64 resolve(struct dentry *leaf, u64 epoch)
  * The state after the path of an open file. A function of its own because what is read through `file->f_path` is not
  * trusted from Linux 7 on, where it sits in a union: there it is a global function whose parameter is declared trusted.
  */
-FUNCTION(resolve_path)(struct path *path, u64 epoch)
+FUNCTION(resolve_path)(const struct path *path, u64 epoch)
 {
 	if (!path)
 		return STATE_UNKNOWN;
 	return resolve(path->dentry, epoch);
 }
-#define RESOLVE_PATH(where, epoch) ((u32)((u64(*)(struct path *, u64))LINKED_RESOLVE_PATH)(where, epoch))
+#define RESOLVE_PATH(where, epoch) ((u32)((u64(*)(const struct path *, u64))LINKED_RESOLVE_PATH)(where, epoch))
 
 /* The decision about one operation in a state, and what to tell about how it came about. */
 static always_inline u64 decision_in(u64 state, struct policy_set *set, u32 operation, u32 *flags)

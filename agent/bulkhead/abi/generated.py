@@ -365,14 +365,18 @@ class Statistics(Structure):
 
 
 class Instance(Structure):
-    """struct instance, 40 bytes."""
+    """struct instance, 48 bytes."""
 
     abi_version: int
     next_epoch: int  # to give out: an epoch is never used twice while inodes may remember it
+    next_anchor: int  # to give out: the number of an inode, see inode_memory.anchor
+    pad: int
     bundle: Array[c_uint8]  # SHA-256 of the programs
     _fields_ = (
         ("abi_version", c_uint32),
         ("next_epoch", c_uint32),
+        ("next_anchor", c_uint32),
+        ("pad", c_uint32),
         ("bundle", c_uint8 * 32),
     )
 
@@ -518,7 +522,7 @@ MAPS: Final[tuple[MapDefinition, ...]] = (
         name="instances",
         type=MapType.ARRAY,
         key_bytes=4,
-        value_bytes=40,
+        value_bytes=48,
         entries=1,
         flags=MapFlag(0),
     ),

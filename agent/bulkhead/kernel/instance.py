@@ -34,13 +34,15 @@ _TRUSTED = {function.name for function in FUNCTIONS if function.linkage is Linka
 class Instance:
     """Loaded programs and their maps.
 
-    `programs` are descriptors by name, `links` those of kernel-wide programs. `adopted` says that nothing was loaded.
+    `programs` are descriptors by name, `links` those of kernel-wide programs. `adopted` says that nothing was loaded,
+    `maps_kept` that the maps hold what an earlier process put there.
     """
 
     maps: Maps
     bundle: Bundle
     pins: Path | None
     adopted: bool
+    maps_kept: bool
     programs: dict[str, int]
     links: dict[str, int] = field(default_factory=dict)
     cgroup_links: dict[tuple[int, str], int] = field(default_factory=dict)
@@ -76,12 +78,29 @@ class Instance:
 
     def next_epoch(self) -> int:
         """A number that no inode remembers anything under. Kept in the kernel, so that it outlives this process."""
+        described = self._description()
+        described.next_epoch += 1
+        self.maps["instances"].put(word(0), pack(described))
+        return int(described.next_epoch)
+
+    def next_anchor(self) -> int:
+        """A number for an inode, never given twice."""
+        described = self._description()
+        described.next_anchor += 1
+        self.maps["instances"].put(word(0), pack(described))
+        return int(described.next_anchor)
+
+    def describe(self) -> None:
+        """Write down which programs these are, for whoever comes next."""
+        described = self._description()
+        described.abi_version = abi.ABI_VERSION
+        described.bundle[:] = list(self.bundle.digest)
+        self.maps["instances"].put(word(0), pack(described))
+
+    def _description(self) -> abi.Instance:
         raw = self.maps["instances"].get(word(0))
         assert raw is not None
-        instance = abi.Instance.from_buffer_copy(raw)
-        instance.next_epoch += 1
-        self.maps["instances"].put(word(0), pack(instance))
-        return int(instance.next_epoch)
+        return abi.Instance.from_buffer_copy(raw)
 
     def statistics(self) -> dict[str, int]:
         """The kernel's own counters of errors and limits, by lower-case name."""
@@ -116,13 +135,13 @@ def load_instance(bundle: Bundle, pins: Path | None = None) -> Instance:
     `ProgramRefused`, `KernelUnable`.
     """
     if pins is None:
-        return _load(bundle, create_maps(bundle.parameters), None)
+        return _load(bundle, create_maps(bundle.parameters), None, maps_kept=False)
     for name in ("maps", "links", "programs", "cgroups"):
         (pins / name).mkdir(parents=True, exist_ok=True)
     if not (pins / "maps/instances").exists():
         _remove_leftovers(pins)
         maps = create_maps(bundle.parameters)
-        instance = _load(bundle, maps, pins)
+        instance = _load(bundle, maps, pins, maps_kept=False)
         maps.pin(pins / "maps")  # last: its presence says that all is there
         return instance
     maps = open_maps(bundle.parameters, pins / "maps")
@@ -134,7 +153,7 @@ def load_instance(bundle: Bundle, pins: Path | None = None) -> Instance:
         )
     if bytes(present.bundle) == bundle.digest and _all_pinned(pins):
         return _adopt(bundle, maps, pins)
-    return _load(bundle, maps, pins)
+    return _load(bundle, maps, pins, maps_kept=True)
 
 
 def remove_instance(pins: Path) -> None:
@@ -154,7 +173,7 @@ def _remove_leftovers(pins: Path) -> None:
 def _adopt(bundle: Bundle, maps: Maps, pins: Path) -> Instance:
     programs = {program.name: libbpf.open_pinned(str(pins / "programs" / program.name)) for program in PROGRAMS}
     links = {program.name: libbpf.open_pinned(str(pins / "links" / program.name)) for program in _kernel_programs()}
-    return Instance(maps, bundle, pins, adopted=True, programs=programs, links=links)
+    return Instance(maps, bundle, pins, adopted=True, maps_kept=True, programs=programs, links=links)
 
 
 def _all_pinned(pins: Path) -> bool:
@@ -162,8 +181,8 @@ def _all_pinned(pins: Path) -> bool:
     return programs and all((pins / "links" / program.name).exists() for program in _kernel_programs())
 
 
-def _load(bundle: Bundle, maps: Maps, pins: Path | None) -> Instance:
-    instance = Instance(maps, bundle, pins, adopted=False, programs={})
+def _load(bundle: Bundle, maps: Maps, pins: Path | None, *, maps_kept: bool) -> Instance:
+    instance = Instance(maps, bundle, pins, adopted=False, maps_kept=maps_kept, programs={})
     with contextlib.ExitStack() as undo:
         undo.callback(instance.close)
         instance.programs = _load_programs(bundle, maps)
@@ -174,17 +193,8 @@ def _load(bundle: Bundle, maps: Maps, pins: Path | None) -> Instance:
         _pin_in_place(pins, "links", instance.links)
         _pin_in_place(pins, "programs", instance.programs)
         _update_cgroup_links(instance, pins)
-    _describe(maps, bundle)
+    instance.describe()
     return instance
-
-
-def _describe(maps: Maps, bundle: Bundle) -> None:
-    raw = maps["instances"].get(word(0))
-    assert raw is not None
-    instance = abi.Instance.from_buffer_copy(raw)
-    instance.abi_version = abi.ABI_VERSION
-    instance.bundle[:] = bundle.digest
-    maps["instances"].put(word(0), pack(instance))
 
 
 def _pin_in_place(pins: Path, kind: str, descriptors: dict[str, int]) -> None:

@@ -1,0 +1,76 @@
+"""How a container sees its files: its mounts, where each is visible, and its symbolic links. The edge to /proc.
+
+Everything here is read below the container's own root. Next step: `enforcement.enforcer` computes from it the states
+from which the kernel's walk starts.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bulkhead.errors import NotEnforceable
+from bulkhead.node import mounts, symlinks
+from bulkhead.node.anchors import Anchor, open_anchors
+
+
+@dataclass(frozen=True)
+class RootView:
+    """A container's view of its files. `anchors` are open as long as the context of `look_at` is.
+
+    `prefixes` says where the root of each file system (dev_t, major << 20 | minor) is mounted.
+    """
+
+    pid: int
+    anchors: tuple[Anchor, ...]
+    hidden: int
+    prefixes: dict[int, bytes]
+    root: int
+
+    def follow(self, path: bytes) -> bytes:
+        """Where a path leads (`node.symlinks`)."""
+        return symlinks.follow(self.root, path)
+
+    def groups(self) -> tuple[frozenset[bytes], ...]:
+        """The sets of paths by which a directory tree is visible more than once, in a fixed order."""
+        shared = {anchor.view.paths for anchor in self.anchors if len(anchor.view.paths) > 1}
+        return tuple(sorted(shared, key=sorted))
+
+
+@contextmanager
+def look_at(pid: int) -> Iterator[RootView]:
+    """The view of process `pid`. Raises `NotEnforceable` where it is gone."""
+    try:
+        table = Path(f"/proc/{pid}/mountinfo").read_bytes()
+        root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise NotEnforceable(
+            f"process {pid}: its mounts cannot be read ({error.strerror}); what was enforced goes on"
+        ) from error
+    try:
+        parsed = mounts.parse(table)
+        with open_anchors(pid, mounts.views(parsed)) as found:
+            yield RootView(pid, found.opened, len(found.unopened), _prefixes(parsed), root)
+    finally:
+        os.close(root)
+
+
+def mount_namespace(pid: int) -> str:
+    """The name of a process's mount namespace, or empty where the process is gone."""
+    try:
+        return os.readlink(f"/proc/{pid}/ns/mnt")
+    except OSError:
+        return ""
+
+
+def _prefixes(parsed: tuple[mounts.Mount, ...]) -> dict[int, bytes]:
+    """Mount points of whole file systems; where one is mounted twice, the first."""
+    prefixes: dict[int, bytes] = {}
+    for mount in parsed:
+        if mount.root == b"/":
+            major, minor = mount.device
+            prefixes.setdefault(major << 20 | minor, mount.mount_point.rstrip(b"/"))
+    return prefixes
