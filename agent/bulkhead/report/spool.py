@@ -292,12 +292,13 @@ class Spool:
     def read(self, after: int) -> list[Frame]:
         """Frames after sequence `after`, in order: about READ_BYTES of them, none where there are no more."""
         with self._changed:
-            for segment in list(self._segments):
-                if segment.last_sequence > after and (frames := self._read_segment(segment, after)):
+            while segment := next((each for each in self._segments if each.last_sequence > after), None):
+                if frames := self._read_segment(segment, after):
                     return frames
             return [frame for frame in self._held if frame.sequence > after]
 
     def _read_segment(self, segment: Segment, after: int) -> list[Frame]:
+        """At least one frame, or none after the segment was cut to what `after` says."""
         known = self._place[:2] == (segment.path.name, after)
         offset = self._place[2] if known else HEADER_BYTES
         while offset < segment.size:
@@ -311,9 +312,9 @@ class Spool:
             if scanned.frames:
                 self._place = (segment.path.name, scanned.frames[-1].sequence, offset)
                 return scanned.frames
-            if scanned.damage and (not scanned.damage.startswith("cut") or not scanned.end):
-                return self._give_up_rest(segment, after, offset, scanned.damage)
-        return []
+            if not scanned.end:  # else the damage is only where this piece of the file ends
+                return self._give_up_rest(segment, after, offset, scanned.damage or "shorter than it was")
+        return self._give_up_rest(segment, after, offset, "entries are missing")
 
     def _give_up_rest(self, segment: Segment, after: int, offset: int, what: str) -> list[Frame]:
         """What stands from `offset` on in a segment cannot be read: cut off and told as a gap."""
@@ -364,9 +365,12 @@ class Spool:
             )
 
     def close(self) -> None:
-        """Tries once more to write what is held, and gives the directory back."""
+        """Tries once more to write what is held, and gives the directory back. A second call does nothing."""
         with self._changed:
+            if self._lock_descriptor < 0:
+                return
             self._write_what_waits()
             self._leave_active()
             self._disk.close(self._lock_descriptor)
+            self._lock_descriptor = -1
             self._changed.notify_all()
