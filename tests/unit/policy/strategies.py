@@ -28,11 +28,15 @@ from bulkhead.policy.rules import (
 PATH_OPERATION_LIST = [Operation(number) for number in range(PATH_OPERATIONS)]
 _FILE_OPERATIONS = PATH_OPERATION_LIST[1:]
 
+
+def _has_no_run(element: str) -> bool:
+    return "**" not in element
+
+
 _names = st.text("ab.", min_size=1, max_size=3)
-_pattern_elements = st.one_of(
-    _names, st.text("ab*?", min_size=1, max_size=4).filter(lambda e: "**" not in e), st.just("**")
-)
-_patterns = st.lists(_pattern_elements, max_size=4).map(lambda elements: "/" + "/".join(elements))
+_usual_elements = st.sampled_from(["*", "a*", "*a", "?", "a", "**"])
+_pattern_elements = st.one_of(_usual_elements, _names, st.text("ab*?", min_size=1, max_size=4).filter(_has_no_run))
+_patterns = st.lists(_pattern_elements, max_size=3).map(lambda elements: "/" + "/".join(elements))
 PATHS = st.lists(_names, max_size=5).map(lambda elements: ("/" + "/".join(elements)).encode())
 MOUNT_POINTS = st.lists(_names, max_size=2).map(lambda elements: ("/" + "/".join(elements)).encode())
 
@@ -47,7 +51,7 @@ _ports = st.builds(
     st.tuples(st.sampled_from(_PORTS), st.sampled_from(_PORTS)),
 )
 
-ADDRESSES = [
+ADDRESSES: list[IPv4Address | IPv6Address] = [
     *map(
         IPv4Address, ["10.9.0.7", "10.9.0.6", "10.9.0.5", "10.128.0.1", "10.255.255.255", "9.255.255.255", "200.1.1.1"]
     ),

@@ -73,7 +73,7 @@ def test_names_are_bytes() -> None:
     assert outcome_of(automaton, state_after(automaton, b"/\xff\xfe\xfd.c")) == 2
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.data())
 def test_a_walk_can_be_resumed_at_any_directory(data: st.DataObject) -> None:
     """The state after a directory and then a name is the state after the whole: what the kernel remembers is enough."""
@@ -85,7 +85,7 @@ def test_a_walk_can_be_resumed_at_any_directory(data: st.DataObject) -> None:
         assert path == b"/" or resumed == state_after(automaton, path)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(policies(Section.FILES), st.integers(1, 7))
 def test_minimal_states_are_never_equivalent(said: list[PolicyRules], labels: int) -> None:
     """Equal futures are one state (checked by refining all pairs), so a rename that changes nothing is let through."""

@@ -33,7 +33,7 @@ _RULE = PathRule(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.data())
 def test_the_order_of_policies_and_of_rules_never_matters(data: st.DataObject) -> None:
     """Any order of policies, and of rules in them, is the same set, with the same digest and the same image."""

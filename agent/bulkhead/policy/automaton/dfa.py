@@ -152,8 +152,8 @@ class _Pruning:
     def __init__(self, nfa: PathNfa, dominated: Callable[[int], int]) -> None:
         self._accepts, self._loops, self._dominated = nfa.accepts, nfa.loops, dominated
         self._reach, self._crosses = _futures(nfa)
-        # nodes without a future but themselves: what they accept holds as long as they stay
-        self._lasting = {node for node in nfa.loops if node in nfa.accepts and not any(nfa.successors(node))}
+        # where a pattern ends in a star: no future but the node itself, and what it accepts holds as long as it stays
+        self._lasting = nfa.loops.keys() & nfa.accepts.keys()
 
     def prune(self, nodes: frozenset[int]) -> _Nodes:
         lasting = sorted(nodes & self._lasting, key=lambda node: (self._loops[node] == LOOP_ELEMENT, node))
@@ -169,7 +169,10 @@ class _Pruning:
         return kept[0] if len(kept) == 1 else frozenset(kept)
 
     def _needed(self, lasting: list[int]) -> tuple[list[int], int, int]:
-        """The lasting nodes that are needed, and what holds within this element and for everything below."""
+        """The lasting nodes that are needed, and what holds within this element and for everything below.
+
+        Those that last beyond '/' come first: they are never superfluous beside one that does not.
+        """
         kept: list[int] = []
         in_element = below = 0
         for node in lasting:

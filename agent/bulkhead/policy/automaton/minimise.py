@@ -76,19 +76,13 @@ class _Refinement:
         for state in members:
             for target in {dfa.defaults[state], *dfa.rows[state].values()}:
                 self._sources[target].append(state)
-        self._sizes: list[int] = []
-        self._signatures: list[_Signature | None] = []  # of the states of a class that were not split off since
+        self._sizes = [len(members)]
+        self._signatures: list[_Signature | None] = [None]  # of the states of a class that were not split off since
 
     def run(self) -> int:
         """Fill in `classes`; returns how many there are."""
-        by_label: dict[int, int] = {}
         for state in self._members:
-            found = by_label.setdefault(self._dfa.labels[state], len(by_label))
-            self._classes[state] = found
-        self._signatures = [None] * len(by_label)
-        self._sizes = [0] * len(by_label)
-        for state in self._members:
-            self._sizes[self._classes[state]] += 1
+            self._classes[state] = 0
         changed = self._members
         while changed:
             moved = self._split(changed)
