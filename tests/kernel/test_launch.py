@@ -138,6 +138,8 @@ def test_anchors_are_the_mounted_directories(namespace: subprocess.Popen[bytes],
 
 def test_anchor_addresses_inode_storage(namespace: subprocess.Popen[bytes]) -> None:
     """A descriptor opened for its path only is accepted as the key of inode storage."""
+    if "bpf" not in Path("/sys/kernel/security/lsm").read_text().strip().split(","):
+        pytest.skip("without bpf in lsm= inodes have no storage")
     with watch_mounts(namespace.pid) as watch:
         found = views(watch.table())
     with (
@@ -145,8 +147,7 @@ def test_anchor_addresses_inode_storage(namespace: subprocess.Popen[bytes]) -> N
         bpf.loaded_btf() as btf,
         bpf.loaded_map(bpf.MapType.INODE_STORAGE, (4, 4, 0), bpf.NO_PREALLOC, btf) as storage,
     ):
-        if "bpf" not in Path("/sys/kernel/security/lsm").read_text():
-            pytest.skip("without bpf in lsm= inodes have no storage")
+        assert anchors.opened
         for number, anchor in enumerate(anchors.opened):
             bpf.update_element(storage, anchor.fd, number)
 

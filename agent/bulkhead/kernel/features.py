@@ -110,7 +110,7 @@ def judge(facts: Facts, of_the_node: Sequence[Feature] = ()) -> Report:
         _tried(CONNECT, facts.connect, facts, "CONFIG_CGROUP_BPF=y"),
         _tried(LOOP, facts.bpf_loop, facts, "it came with 5.17"),
         _tried(RING_BUFFER, facts.maps.get(MapType.RINGBUF), facts, "it came with 5.8"),
-        _tried(INODE_STORAGE, facts.maps.get(MapType.INODE_STORAGE), facts, "CONFIG_BPF_LSM=y"),
+        _inode_storage(facts),
         _tried(NETWORK_STORAGE, facts.maps.get(MapType.CGROUP_STORAGE), facts, "CONFIG_CGROUP_BPF=y"),
         _tried(PREFIXES, facts.maps.get(MapType.LPM_TRIE), facts, "CONFIG_BPF_SYSCALL=y"),
         _cgroup_binding(facts),
@@ -216,6 +216,14 @@ def _lsm_recursion(facts: Facts) -> Feature:
         return Feature(LSM_RECURSION, True, True, "programs are never skipped")
     found = "programs are skipped when one interrupts another: a way around every policy"
     return Feature(LSM_RECURSION, False, True, found, "boot 6.2 or later, or 6.1.54 or later of 6.1")
+
+
+def _inode_storage(facts: Facts) -> Feature:
+    """Some kernels refuse the map while BPF LSM is inactive: then it comes with the remedy for that."""
+    number = facts.maps.get(MapType.INODE_STORAGE)
+    if number == errno.EOPNOTSUPP and facts.lsm_called is False:
+        return Feature(INODE_STORAGE, False, True, "refused as long as bpf is not among the active modules")
+    return _tried(INODE_STORAGE, number, facts, "CONFIG_BPF_LSM=y")
 
 
 def _cgroup_binding(facts: Facts) -> Feature:

@@ -1,0 +1,180 @@
+"""bulkhead.kernel.features: answers of kernels, seen or imagined, in; a report out. Trying is in tests/kernel."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import replace
+
+import pytest
+
+from bulkhead.kernel.bpf_syscall import MapType
+from bulkhead.kernel.facts import Facts, _chosen, _effective_capabilities, _mount_points
+from bulkhead.kernel.features import CGROUP_V2, SECTIONS, Feature, Report, judge
+
+ROOT = (1 << 41) - 1
+MODULES = ("lockdown", "capability", "landlock", "yama", "apparmor", "bpf", "ima", "evm")
+UNIFIED = Feature(CGROUP_V2, True, True, "/sys/fs/cgroup")
+
+GOOD = Facts(
+    release="6.12.1",
+    capabilities=ROOT,
+    btf=True,
+    libbpf="1.1",
+    bcc="0.26.0",
+    lsm_load=0,
+    lsm_attach=0,
+    lsm_called=True,
+    lsm_list=MODULES,
+    lsm_configured="y",
+    recursion_safe=True,
+    tracing=0,
+    egress=0,
+    connect=0,
+    bpf_loop=0,
+    maps=dict.fromkeys(MapType, 0),
+    bpf_file_systems=("/sys/fs/bpf",),
+    lockdown="none",
+    unprivileged="2",
+)
+
+
+def report(**changes: object) -> Report:
+    return judge(replace(GOOD, **changes), (UNIFIED,))  # type: ignore[arg-type]
+
+
+def feature(of: Report, name: str) -> Feature:
+    (found,) = [each for each in of.features if each.name == name]
+    return found
+
+
+def enforceable(of: Report) -> set[str]:
+    return {section for section in SECTIONS if not of.missing(section)}
+
+
+def test_kernel_that_can_everything_has_nothing_to_mend() -> None:
+    """All features are there, all sections enforceable, and no remedy is offered."""
+    good = report()
+    assert good.can_enforce
+    assert enforceable(good) == set(SECTIONS)
+    assert [each for each in good.features if each.remedy or not each.ok] == []
+
+
+def test_kernel_before_cgroup_storage_can_enforce() -> None:
+    """6.1 has a hash in its place: told, not counted as missing."""
+    old = report(maps={**GOOD.maps, MapType.CGRP_STORAGE: errno.EINVAL})
+    assert old.can_enforce
+    assert feature(old, "cgroup storage").ok is False
+    assert "hash" in feature(old, "cgroup storage").found
+
+
+def test_boot_without_bpf_is_mended_by_the_present_list_and_bpf() -> None:
+    """The kernel loads and attaches but never calls: the remedy keeps the active modules and adds bpf."""
+    present = tuple(name for name in MODULES if name != "bpf")
+    maps = {**GOOD.maps, MapType.INODE_STORAGE: errno.EOPNOTSUPP}
+    inactive = report(lsm_called=False, lsm_list=present, maps=maps)
+    assert not inactive.can_enforce
+    assert enforceable(inactive) == {"egress"}
+    assert "lsm=lockdown,landlock,yama,apparmor,bpf " in feature(inactive, "BPF LSM active").remedy
+    assert [each.name for each in inactive.features if each.remedy] == ["BPF LSM active"]
+
+
+def test_inactive_module_is_found_without_the_list() -> None:
+    """Where securityfs is not mounted, that the program was not called decides."""
+    active = feature(report(lsm_called=False, lsm_list=None), "BPF LSM active")
+    assert active.ok is False
+    assert "securityfs" in active.found
+    assert "lsm=" in active.remedy
+    assert feature(report(lsm_called=True, lsm_list=None), "BPF LSM active").ok is True
+
+
+def test_kernel_that_refuses_root_is_told_from_a_process_that_lacks_privileges() -> None:
+    """EPERM blames the kernel only where the process has every capability."""
+    refusing = feature(report(lsm_load=errno.EPERM, lsm_attach=None, lsm_called=None), "LSM programs")
+    assert refusing.ok is False
+    assert refusing.found.startswith("this kernel refuses LSM programs (EPERM) also for root")
+    unprivileged = report(capabilities=0, lsm_load=errno.EPERM, egress=errno.EPERM)
+    assert "also for root" not in feature(unprivileged, "LSM programs").found
+    assert feature(unprivileged, "egress programs").remedy == "run as root"
+    assert feature(unprivileged, "privileges").found == "this process lacks CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN"
+
+
+def test_single_capabilities_suffice() -> None:
+    """CAP_SYS_ADMIN stands for all three, and the three need no CAP_SYS_ADMIN."""
+    assert report(capabilities=1 << 21).can_enforce
+    assert report(capabilities=1 << 39 | 1 << 38 | 1 << 12).can_enforce
+    assert not report(capabilities=1 << 39 | 1 << 38).can_enforce
+
+
+def test_kernel_built_without_bpf_lsm_is_named_so() -> None:
+    """Where BTF is there but the hook is not, the configuration is what is missing."""
+    lacking = feature(report(lsm_load=None, lsm_attach=None, lsm_called=None, lsm_configured="n"), "LSM programs")
+    assert lacking.ok is False
+    assert lacking.found == "this kernel has no BPF LSM (CONFIG_BPF_LSM=n)"
+
+
+def test_what_could_not_be_tried_is_unknown() -> None:
+    """Without libbpf no hook can be looked up: the programs are unknown, libbpf is missing, nothing is enforceable."""
+    blind = report(libbpf="", lsm_load=None, lsm_attach=None, lsm_called=None, tracing=None)
+    assert feature(blind, "libbpf").ok is False
+    assert feature(blind, "LSM programs").ok is None
+    assert feature(blind, "tracing programs").ok is None
+    assert enforceable(blind) == set()
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "sections"),
+    [
+        ({"btf": False}, "kernel BTF", set()),
+        ({"recursion_safe": False}, "LSM recursion", {"egress"}),
+        ({"hooks_missing": ("file_open",)}, "LSM hooks", {"egress"}),
+        ({"lsm_attach": 524, "lsm_called": None}, "LSM attachment", {"egress"}),
+        ({"egress": errno.EINVAL}, "egress programs", {"exec", "files", "capabilities"}),
+        ({"connect": errno.EINVAL}, "connect programs", {"exec", "files", "capabilities"}),
+        ({"bpf_loop": errno.EINVAL}, "bpf_loop", set()),
+        ({"tracing": errno.EPERM}, "tracing programs", set()),
+    ],
+)
+def test_missing_feature_costs_the_sections_that_need_it(
+    changes: dict[str, object], name: str, sections: set[str]
+) -> None:
+    """Each needed feature is named and its sections, no others, are not enforceable."""
+    lacking = report(**changes)
+    assert feature(lacking, name).ok is False
+    assert feature(lacking, name).remedy
+    assert enforceable(lacking) == sections
+    assert not lacking.can_enforce
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"bcc": ""}, "bcc"),
+        ({"bpf_file_systems": ()}, "bpf file system"),
+        ({"lockdown": "confidentiality"}, "lockdown"),
+        ({"unprivileged": "0"}, "unprivileged bpf(2)"),
+    ],
+)
+def test_optional_feature_is_told_with_a_remedy(changes: dict[str, object], name: str) -> None:
+    """What is worth mending does not stop enforcement."""
+    lacking = report(**changes)
+    assert lacking.can_enforce
+    assert feature(lacking, name).ok is False
+    assert feature(lacking, name).remedy
+
+
+def test_node_without_cgroup_v2_can_enforce_nothing() -> None:
+    """What the caller found of the node counts like what the kernel answered."""
+    lacking = judge(GOOD, (replace(UNIFIED, ok=False),))
+    assert enforceable(lacking) == set()
+    assert not lacking.can_enforce
+
+
+def test_answers_are_read_from_the_kernels_files(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Effective capabilities, mount points by type, and the word in brackets."""
+    assert _effective_capabilities("Name:\tx\nCapPrm:\tff\nCapEff:\t0000000000200000\n") == 1 << 21
+    table = "bpf /sys/fs/bpf bpf rw 0 0\ntmpfs /bpf tmpfs rw 0 0\n"
+    assert _mount_points("bpf", table) == ("/sys/fs/bpf",)
+    path = tmp_path_factory.mktemp("lockdown") / "lockdown"
+    path.write_text("none [integrity] confidentiality\n")
+    assert _chosen(path) == "integrity"
+    assert _chosen(path.with_name("missing")) is None
