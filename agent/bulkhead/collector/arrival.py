@@ -47,19 +47,16 @@ class Arrival:
 
 def survey(source: Source, message: bytes, batch: Batch) -> Arrival:
     """Looks once at every entry of a checked, non-empty batch."""
-    seen: set[tuple[str, str, str, int]] = set()
+    violations: set[tuple[str, str, str, int]] = set()
+    gaps: set[tuple[str, str, str, int]] = set()
     seconds: set[int] = set()
     for entry in batch.entries:
-        # The two kinds have these fields in common; which one is set costs less to ask than to look up by name.
-        told = entry.violation if entry.HasField("violation") else entry.gap
-        seen.add((told.policy, told.namespace, told.pod, told.verdict))
+        is_violation = entry.HasField("violation")
+        told = entry.violation if is_violation else entry.gap
+        (violations if is_violation else gaps).add((told.policy, told.namespace, told.pod, told.verdict))
         seconds.add(told.last_time.seconds)
-    facets: set[tuple[int, str]] = set()
-    for policy, namespace, pod, verdict in seen:
-        facets.add((Facet.POLICY, policy))
-        facets.add((Facet.NAMESPACE, namespace))
-        facets.add((Facet.POD, pod))
-        facets.add((Facet.VERDICT, str(verdict) if verdict else ANY))
+    facets = {facet for known in violations for facet in describe(*known) if facet[1] != ANY}
+    facets |= {facet for known in gaps for facet in describe(*known)}
     return Arrival(
         source=source,
         message=message,
@@ -69,6 +66,16 @@ def survey(source: Source, message: bytes, batch: Batch) -> Arrival:
         first_ns=min(seconds) * 1_000_000_000,
         last_ns=(max(seconds) + 1) * 1_000_000_000,
         facets=frozenset(facets),
+    )
+
+
+def describe(policy: str, namespace: str, pod: str, verdict: int) -> tuple[tuple[int, str], ...]:
+    """What an entry with these can be found by."""
+    return (
+        (Facet.POLICY, policy),
+        (Facet.NAMESPACE, namespace),
+        (Facet.POD, pod),
+        (Facet.VERDICT, str(verdict) if verdict else ANY),
     )
 
 

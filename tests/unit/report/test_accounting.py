@@ -109,7 +109,12 @@ def test_told_and_missing_add_up_to_what_was_counted(steps: list[tuple[int, int]
 def test_a_gap_names_what_it_can() -> None:
     """Rule, container, verdict and the span; a rule that is gone stays empty."""
     known, unknown = describe([Shortfall(NAME, 4), Shortfall(CounterName(9, 9, 9, 1), 1)], NAMES, 10, 20, "node-1")
-    assert (known.count, known.rule, known.cgroup, known.pod) == (4, "shop/web/exec/no-shells", "/kubepods/web", "web-0")
+    assert (known.count, known.rule, known.cgroup, known.pod) == (
+        4,
+        "shop/web/exec/no-shells",
+        "/kubepods/web",
+        "web-0",
+    )
     assert (known.verdict, known.reason, known.node) == (
         Verdict.VERDICT_DENIED, GapReason.GAP_REASON_KERNEL_FULL, "node-1",
     )  # fmt: skip

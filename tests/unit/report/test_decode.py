@@ -27,7 +27,12 @@ def test_a_denied_exec_tells_everything() -> None:
         "Exec", b"/bin/sh", Verdict.VERDICT_DENIED, True,
     )  # fmt: skip
     assert (told.pod, told.namespace, told.container, told.workload) == ("web-0", "shop", "web", "Deployment/web")
-    assert (told.node, told.cgroup, told.cgroup_id, dict(told.labels)) == ("node-1", "/kubepods/web", 77, {"app": "web"})
+    assert (told.node, told.cgroup, told.cgroup_id, dict(told.labels)) == (
+        "node-1",
+        "/kubepods/web",
+        77,
+        {"app": "web"},
+    )
     process = told.process
     assert (process.pid, process.container_pid, process.uid, process.comm) == (100, 7, 1000, b"bash")
     assert (process.executable, list(process.arguments)) == (b"/usr/bin/bash", [b"bash", b"-c"])
@@ -73,9 +78,7 @@ def test_a_path_in_a_file_system_gets_its_mount() -> None:
     known = record(path=b"/a/b", flags=abi.RECORD_PATH_IN_FILE_SYSTEM, device=0x800001)
     (told,) = decode(bytes(known), NAMES, OFFSET_NS)
     assert (told.object.path, told.object.in_file_system) == (b"/data/a/b", False)
-    (root,) = decode(
-        bytes(record(path=b"/", flags=abi.RECORD_PATH_IN_FILE_SYSTEM, device=0x800001)), NAMES, OFFSET_NS
-    )
+    (root,) = decode(bytes(record(path=b"/", flags=abi.RECORD_PATH_IN_FILE_SYSTEM, device=0x800001)), NAMES, OFFSET_NS)
     assert root.object.path == b"/data"
     (unknown,) = decode(bytes(record(path=b"/a/b", flags=abi.RECORD_PATH_IN_FILE_SYSTEM, device=5)), NAMES, OFFSET_NS)
     assert (unknown.object.path, unknown.object.in_file_system) == (b"/a/b", True)

@@ -24,7 +24,7 @@ def told(arguments: bytes = b"bash\0-c\0", cut: bool = True) -> Violation:
     return violation
 
 
-def put(proc: Path, pid: int, comm: str, parent: int, started_s: float, cmdline: bytes = b"") -> None:
+def put(proc: Path, pid: int, comm: str, parent: int, started_s: float, *, cmdline: bytes = b"") -> None:
     """A process in a made-up /proc."""
     directory = proc / str(pid)
     directory.mkdir()
@@ -35,7 +35,7 @@ def put(proc: Path, pid: int, comm: str, parent: int, started_s: float, cmdline:
 
 def test_a_living_process_gets_its_arguments_and_ancestors(tmp_path: Path) -> None:
     """The whole command line instead of the cut one, and up to five parents, nearest first."""
-    put(tmp_path, 100, "bash", 90, 1, b"bash\0-c\0apt-get update\0")
+    put(tmp_path, 100, "bash", 90, 1, cmdline=b"bash\0-c\0apt-get update\0")
     for pid in range(90, 80, -1):
         put(tmp_path, pid, f"p {pid})", pid - 1, 0.5)
     violation = told()
@@ -49,7 +49,7 @@ def test_a_living_process_gets_its_arguments_and_ancestors(tmp_path: Path) -> No
 
 def test_a_reused_number_is_not_described(tmp_path: Path) -> None:
     """A process that started later than the kernel said is somebody else."""
-    put(tmp_path, 100, "bash", 90, 1.5, b"bash\0-c\0evil\0")
+    put(tmp_path, 100, "bash", 90, 1.5, cmdline=b"bash\0-c\0evil\0")
     put(tmp_path, 90, "other", 0, 0.5)
     violation = told()
     enrich(violation, tmp_path)
@@ -80,7 +80,7 @@ def test_only_the_same_command_line_is_completed(
     tmp_path: Path, comm: str, cmdline: bytes, arguments: bytes, cut: bool
 ) -> None:
     """What does not continue what the kernel saw is not taken."""
-    put(tmp_path, 100, comm, 0, 1, cmdline)
+    put(tmp_path, 100, comm, 0, 1, cmdline=cmdline)
     violation = told(arguments, cut)
     enrich(violation, tmp_path)
     assert list(violation.process.arguments) == [b"bash", b"-c"]
@@ -89,7 +89,7 @@ def test_only_the_same_command_line_is_completed(
 
 def test_a_very_long_command_line_is_cut_and_says_so(tmp_path: Path) -> None:
     """4 KiB, flagged."""
-    put(tmp_path, 100, "bash", 0, 1, b"bash\0-c\0" + b"x" * 10_000)
+    put(tmp_path, 100, "bash", 0, 1, cmdline=b"bash\0-c\0" + b"x" * 10_000)
     violation = told()
     enrich(violation, tmp_path)
     assert sum(len(argument) for argument in violation.process.arguments) == 4_096 - 2
