@@ -10,6 +10,7 @@
 PROGRAM(bprm_check_security)(u64 *ctx)
 {
 	struct linux_binprm *bprm = (void *)ctx[0];
+	struct file *file = FIELD(bprm, file);
 	struct ruling ruling;
 	struct policy_set *set;
 	u64 state, decision, dentry = 0, mount = 0;
@@ -20,13 +21,13 @@ PROGRAM(bprm_check_security)(u64 *ctx)
 	set = set_of(&ruling);
 	if (!set || !(set->flags & SET_HAS_PATHS))
 		return 0;
-	state = RESOLVE_PATH(&bprm->file->f_path, ruling.epoch);
+	state = RESOLVE_PATH(FIELD_ADDRESS(file, f_path), ruling.epoch);
 	if (state == STATE_UNKNOWN) /* perhaps a rename got in between: once more */
-		state = RESOLVE_PATH(&bprm->file->f_path, ruling.epoch);
+		state = RESOLVE_PATH(FIELD_ADDRESS(file, f_path), ruling.epoch);
 	decision = decision_in(state, set, OPERATION_EXEC, &flags);
 	if (!decision)
 		return 0;
-	READ(dentry, struct file, address_of(bprm->file), f_path.dentry);
-	READ(mount, struct file, address_of(bprm->file), f_path.mnt);
+	READ(dentry, struct file, address_of(file), f_path.dentry);
+	READ(mount, struct file, address_of(file), f_path.mnt);
 	return act_on_path(&ruling, decision, OPERATION_EXEC, dentry, mount, flags);
 }

@@ -17,20 +17,20 @@
 
 static always_inline u64 open_state(struct file *file, u64 epoch)
 {
-	u64 state = RESOLVE_PATH(&file->f_path, epoch);
+	u64 state = RESOLVE_PATH(FIELD_ADDRESS(file, f_path), epoch);
 
 	if (state == STATE_UNKNOWN) /* perhaps a rename got in between: once more */
-		state = RESOLVE_PATH(&file->f_path, epoch);
+		state = RESOLVE_PATH(FIELD_ADDRESS(file, f_path), epoch);
 	return state;
 }
 
 static always_inline void remember(struct inode *inode, struct inode_memory *memory, u64 epoch, u64 state)
 {
-	u32 type = inode->i_mode & S_IFMT;
+	u32 type = FIELD(inode, i_mode) & S_IFMT;
 
 	if (state >= STATE_NESTED)
 		return;
-	if (type != S_IFDIR && inode->i_nlink != 1)
+	if (type != S_IFDIR && FIELD(inode, i_nlink) != 1)
 		return;
 	if (!memory)
 		memory = new_memory_of(inode);
@@ -44,7 +44,7 @@ static always_inline void remember(struct inode *inode, struct inode_memory *mem
 /* The state that answers for the file: remembered, as a sink with its outcome, or found by its path. */
 static always_inline u64 state_of_open(struct file *file, u64 epoch)
 {
-	struct inode *inode = file->f_inode;
+	struct inode *inode = FIELD(file, f_inode);
 	struct inode_memory *memory = memory_of(inode);
 	u64 state;
 
@@ -63,9 +63,9 @@ static always_inline u32 operations_of(struct file *file)
 {
 	u32 operations = 0;
 
-	if (file->f_mode & FMODE_WRITE || file->f_flags & O_TRUNC)
+	if (FIELD(file, f_mode) & FMODE_WRITE || FIELD(file, f_flags) & O_TRUNC)
 		operations = 1u << OPERATION_WRITE;
-	if (file->f_mode & FMODE_READ || !operations)
+	if (FIELD(file, f_mode) & FMODE_READ || !operations)
 		operations |= 1u << OPERATION_READ;
 	return operations;
 }
@@ -80,7 +80,7 @@ PROGRAM(file_open)(u64 *ctx)
 
 	if (!current_ruling(&ruling))
 		return 0;
-	if (file->f_flags & FMODE_EXEC) /* judged by bprm_check_security */
+	if (FIELD(file, f_flags) & FMODE_EXEC) /* judged by bprm_check_security */
 		return 0;
 	set = set_of(&ruling);
 	if (!set || !(set->flags & SET_HAS_PATHS))

@@ -9,7 +9,7 @@
 PROGRAM(cgroup_mkdir)(u64 *ctx)
 {
 	struct cgroup *cgroup = (void *)ctx[0];
-	u32 *container = binding_of(cgroup->self.parent->cgroup);
+	u32 *container = binding_of(FIELD(FIELD(cgroup, self.parent), cgroup));
 
 	if (container && bind(cgroup, *container))
 		count(STATISTIC_INHERIT_FAILED);

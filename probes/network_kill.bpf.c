@@ -71,7 +71,7 @@ PROGRAM(socket_connect)(u64 *ctx)
 	struct destination to = { .protocol = IPPROTO_TCP };
 	struct ruling ruling;
 
-	if (!current_ruling(&ruling) || (u16)socket->type != SOCK_STREAM)
+	if (!current_ruling(&ruling) || (u16)FIELD(socket, type) != SOCK_STREAM)
 		return 0;
 	if (read_sockaddr(address_of((void *)ctx[1]), &to))
 		return 0;
@@ -86,10 +86,10 @@ PROGRAM(socket_sendmsg)(u64 *ctx)
 	struct ruling ruling;
 	u64 name;
 
-	if (!current_ruling(&ruling) || (u16)socket->type != SOCK_DGRAM)
+	if (!current_ruling(&ruling) || (u16)FIELD(socket, type) != SOCK_DGRAM)
 		return 0;
-	name = address_of(message->msg_name);
-	if (name ? read_sockaddr(name, &to) : read_peer(address_of(socket->sk), &to))
+	name = address_of(FIELD(message, msg_name));
+	if (name ? read_sockaddr(name, &to) : read_peer(address_of(FIELD(socket, sk)), &to))
 		return 0;
 	return kill_at(&ruling, &to);
 }

@@ -36,7 +36,7 @@ static always_inline u64 difference(u64 from, u64 to, struct policy_set *set)
 
 static always_inline void forget(struct dentry *dentry)
 {
-	struct inode_memory *memory = memory_of(dentry->d_inode);
+	struct inode_memory *memory = memory_of(FIELD(dentry, d_inode));
 
 	if (!memory)
 		return;
@@ -67,7 +67,7 @@ static always_inline int decide_move(struct move *m)
 	decision = difference(from, to, set);
 	if (decision)
 		return act_on_path(&ruling, decision, m->operation, address_of(m->from), 0, flags);
-	type = m->from->d_inode->i_mode & S_IFMT;
+	type = FIELD(FIELD(m->from, d_inode), i_mode) & S_IFMT;
 	if (type == S_IFDIR)
 		return RETURN(-EXDEV);
 	return 0;

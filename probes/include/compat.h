@@ -15,7 +15,7 @@
 
 static always_inline u32 *binding_of_current(void)
 {
-	return cgroup_storage(MAP(bindings), current_task_struct()->cgroups->dfl_cgrp, 0, 0);
+	return cgroup_storage(MAP(bindings), FIELD(FIELD(current_task_struct(), cgroups), dfl_cgrp), 0, 0);
 }
 
 static always_inline u32 *binding_of(struct cgroup *cgroup)
@@ -44,21 +44,21 @@ static always_inline u32 *binding_of_current(void)
 
 static always_inline u32 *binding_of(struct cgroup *cgroup)
 {
-	u64 id = cgroup->kn->id;
+	u64 id = FIELD(FIELD(cgroup, kn), id);
 
 	return map_lookup(MAP(bindings), &id);
 }
 
 static always_inline long bind(struct cgroup *cgroup, u32 container)
 {
-	u64 id = cgroup->kn->id;
+	u64 id = FIELD(FIELD(cgroup, kn), id);
 
 	return map_update(MAP(bindings), &id, &container, 0);
 }
 
 static always_inline void unbind(struct cgroup *cgroup)
 {
-	u64 id = cgroup->kn->id;
+	u64 id = FIELD(FIELD(cgroup, kn), id);
 
 	map_delete(MAP(bindings), &id);
 }

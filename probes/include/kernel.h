@@ -56,8 +56,16 @@ static void *(*cgroup_storage)(void *map, struct cgroup *cgroup, void *value, u6
 		returned_;                                                                                             \
 	})
 
+/*
+ * A field of a kernel structure, by its offset. Not `pointer->field`: bcc parses for the host and generates for BPF,
+ * and where the two lay out a type differently (mm_struct), the generated offset is not the one that was parsed.
+ */
+#define FIELD_ADDRESS(pointer, field)                                                                                  \
+	((__typeof__((pointer)->field) *)((char *)(pointer) + __builtin_offsetof(__typeof__(*(pointer)), field)))
+#define FIELD(pointer, field) (*FIELD_ADDRESS(pointer, field))
+
 /* Read a field through a kernel address held as a number. For reports only: never for a decision. */
-#define READ(to, type, address, field) read_kernel(&(to), sizeof(to), (u64) & ((type *)(address))->field)
+#define READ(to, type, address, field) read_kernel(&(to), sizeof(to), (u64)(address) + __builtin_offsetof(type, field))
 
 /* A pointer's address as a number, which may be calculated with. For reports only. */
 static always_inline u64 address_of(const void *pointer)

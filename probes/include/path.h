@@ -45,8 +45,8 @@ struct walk {
 FUNCTION(walk_up)(u64 i, struct walk *w)
 {
 	struct dentry *dentry = w->at;
-	struct dentry *parent = dentry->d_parent;
-	struct inode_memory *memory = memory_of(dentry->d_inode);
+	struct dentry *parent = FIELD(dentry, d_parent);
+	struct inode_memory *memory = memory_of(FIELD(dentry, d_inode));
 	struct anchor_key key;
 	u64 directory;
 	u32 *state;
@@ -80,7 +80,7 @@ struct ancestor {
 /* bpf_loop callback: one level up. */
 FUNCTION(walk_ancestor)(u64 i, struct ancestor *a)
 {
-	a->dentry = a->dentry->d_parent;
+	a->dentry = FIELD(a->dentry, d_parent);
 	return 0;
 }
 
@@ -95,12 +95,12 @@ FUNCTION(walk_down)(u64 i, struct walk *w)
 
 	if (above)
 		loop(above, CALLBACK(LINKED_WALK_ANCESTOR), &a, 0);
-	sequence = a.dentry->d_seq.seqcount.sequence;
-	e.name = (u64)a.dentry->d_name.name;
-	e.bytes = a.dentry->d_name.len;
+	sequence = FIELD(a.dentry, d_seq.seqcount.sequence);
+	e.name = (u64)FIELD(a.dentry, d_name.name);
+	e.bytes = FIELD(a.dentry, d_name.len);
 	e.state = w->state;
 	state = STEP(&e);
-	if (sequence & 1 || a.dentry->d_seq.seqcount.sequence != sequence) {
+	if (sequence & 1 || FIELD(a.dentry, d_seq.seqcount.sequence) != sequence) {
 		count(STATISTIC_RENAME_RACED);
 		state = STATE_UNKNOWN;
 	}
@@ -108,7 +108,7 @@ FUNCTION(walk_down)(u64 i, struct walk *w)
 	if (state == STATE_UNKNOWN)
 		return 1;
 	if (above) {
-		memory = new_memory_of(a.dentry->d_inode);
+		memory = new_memory_of(FIELD(a.dentry, d_inode));
 		if (memory)
 			memory->directory = w->epoch << 32 | state;
 	}
@@ -122,11 +122,11 @@ FUNCTION(walk_down)(u64 i, struct walk *w)
 static always_inline u64 state_without_anchor(struct dentry *root)
 {
 	struct task_struct *task = current_task_struct();
-	unsigned long flags = root->d_sb->s_flags;
+	unsigned long flags = FIELD(FIELD(root, d_sb), s_flags);
 
 	if (flags & (SB_KERNMOUNT | SB_NOUSER))
 		return STATE_NAMELESS;
-	if (task->cred != task->real_cred)
+	if (FIELD(task, cred) != FIELD(task, real_cred))
 		return STATE_NESTED;
 	count(STATISTIC_UNKNOWN_MOUNT);
 	return STATE_UNKNOWN;
@@ -152,9 +152,9 @@ static always_inline u64 resolve_whole(struct dentry *leaf, u64 epoch)
 /* The state after the path of a dentry, which may be negative (a name about to be made). */
 static always_inline u64 resolve(struct dentry *leaf, u64 epoch)
 {
-	struct dentry *parent = leaf->d_parent;
-	struct inode_memory *own = memory_of(leaf->d_inode);
-	struct inode_memory *known = memory_of(parent->d_inode);
+	struct dentry *parent = FIELD(leaf, d_parent);
+	struct inode_memory *own = memory_of(FIELD(leaf, d_inode));
+	struct inode_memory *known = memory_of(FIELD(parent, d_inode));
 	struct element e;
 	u64 directory = 0;
 	u32 sequence, state;
@@ -163,12 +163,12 @@ static always_inline u64 resolve(struct dentry *leaf, u64 epoch)
 		directory = known->directory;
 	if (directory >> 32 != epoch)
 		return resolve_whole(leaf, epoch);
-	sequence = leaf->d_seq.seqcount.sequence;
-	e.name = (u64)leaf->d_name.name;
-	e.bytes = leaf->d_name.len;
+	sequence = FIELD(leaf, d_seq.seqcount.sequence);
+	e.name = (u64)FIELD(leaf, d_name.name);
+	e.bytes = FIELD(leaf, d_name.len);
 	e.state = directory;
 	state = STEP(&e);
-	if (sequence & 1 || leaf->d_seq.seqcount.sequence != sequence || leaf->d_parent != parent) {
+	if (sequence & 1 || FIELD(leaf, d_seq.seqcount.sequence) != sequence || FIELD(leaf, d_parent) != parent) {
 		count(STATISTIC_RENAME_RACED);
 		return STATE_UNKNOWN;
 	}
@@ -183,7 +183,7 @@ FUNCTION(resolve_path)(const struct path *path, u64 epoch)
 {
 	if (!path)
 		return STATE_UNKNOWN;
-	return resolve(path->dentry, epoch);
+	return resolve(FIELD(path, dentry), epoch);
 }
 #define RESOLVE_PATH(where, epoch) ((u32)((u64(*)(const struct path *, u64))LINKED_RESOLVE_PATH)(where, epoch))
 

@@ -193,7 +193,7 @@ static always_inline void write_identity(struct record *record, u64 task)
 	READ(record->comm, struct task_struct, task, comm);
 	READ(other, struct task_struct, leader, thread_pid);
 	READ(level, struct pid, other, level);
-	read_kernel(&record->namespace_pid, 4, (u64)&((struct pid *)other)->numbers[0] + (level & 31) * sizeof(struct upid));
+	read_kernel(&record->namespace_pid, 4, other + __builtin_offsetof(struct pid, numbers) + (level & 31) * sizeof(struct upid));
 	READ(other, struct task_struct, task, cgroups);
 	READ(other, struct css_set, other, dfl_cgrp);
 	READ(other, struct cgroup, other, kn);
