@@ -30,6 +30,7 @@ TRIED_HOOK = "file_open"
 TRIED_TRACEPOINT = "cgroup_mkdir"
 BPF_LOOP_HELPER = 181
 RECURSION_MARK = b"\0__bpf_prog_enter_recur\0"  # came with the change that no longer skips LSM programs on recursion
+GZIP_MAGIC, XZ_MAGIC = b"\x1f\x8b", b"\xfd7zXZ\0"
 FUNCTION_KIND, TYPEDEF_KIND = 12, 8  # BTF_KIND_*
 
 # kind: (key bytes, value bytes, entries), flags, whether the map must be described by BTF
@@ -222,14 +223,31 @@ def _mount_points(fstype: str, table: str) -> tuple[str, ...]:
 
 def _configured(option: str) -> str | None:
     """The value of an option of the kernel's configuration, "n" where it is not set, None where it cannot be read."""
-    packed, plain = Path("/proc/config.gz"), Path(f"/boot/config-{platform.release()}")
-    try:
-        if packed.exists():
-            import gzip  # noqa: PLC0415  # seldom needed, slow to import
+    for path in (Path("/proc/config.gz"), Path(f"/boot/config-{platform.release()}")):
+        try:
+            text = _unpacked(path.read_bytes())
+        except OSError:
+            continue
+        if text is not None:
+            return option_value(text, option)
+    return None
 
-            text = gzip.decompress(packed.read_bytes()).decode()
-        else:
-            text = plain.read_text()
-    except OSError:
-        return None
-    return next((line.partition("=")[2] for line in text.splitlines() if line.startswith(f"{option}=")), "n")
+
+def option_value(configuration: bytes, option: str) -> str:
+    """The value of `option` in a kernel configuration, "n" where it is not set."""
+    wanted = option.encode() + b"="
+    lines = (line for line in configuration.splitlines() if line.startswith(wanted))
+    return next((line.removeprefix(wanted).decode(errors="replace") for line in lines), "n")
+
+
+def _unpacked(content: bytes) -> bytes | None:
+    """A configuration as text: distributions store it plainly, with gzip or with xz. None where it is none of these."""
+    if content.startswith(GZIP_MAGIC):
+        import gzip  # noqa: PLC0415  # seldom needed, slow to import
+
+        return gzip.decompress(content)
+    if content.startswith(XZ_MAGIC):
+        import lzma  # noqa: PLC0415
+
+        return lzma.decompress(content)
+    return content if content.isascii() else None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import gzip
+import lzma
 from dataclasses import replace
 
 import pytest
 
 from bulkhead.kernel.bpf_syscall import MapType
-from bulkhead.kernel.facts import Facts, _chosen, _effective_capabilities, _mount_points
+from bulkhead.kernel.facts import Facts, _chosen, _effective_capabilities, _mount_points, _unpacked, option_value
 from bulkhead.kernel.features import CGROUP_V2, SECTIONS, Feature, Report, judge
 
 ROOT = (1 << 41) - 1
@@ -178,3 +180,12 @@ def test_answers_are_read_from_the_kernels_files(tmp_path_factory: pytest.TempPa
     path.write_text("none [integrity] confidentiality\n")
     assert _chosen(path) == "integrity"
     assert _chosen(path.with_name("missing")) is None
+
+
+def test_configuration_is_read_however_it_is_stored() -> None:
+    """Plain, gzip and xz give the same; what is none of these is unknown, not an error."""
+    text = b"# CONFIG_X is not set\nCONFIG_BPF_LSM=y\nCONFIG_BPF_LSM_MORE=m\n"
+    assert [_unpacked(each) for each in (text, gzip.compress(text), lzma.compress(text))] == [text] * 3
+    assert _unpacked(b"\x28\xb5\x2f\xfd") is None
+    assert option_value(text, "CONFIG_BPF_LSM") == "y"
+    assert option_value(text, "CONFIG_X") == "n"
