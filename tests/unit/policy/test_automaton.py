@@ -156,3 +156,11 @@ def test_substrings_of_one_rule_do_not_multiply() -> None:
     for name in names:
         nfa.add(f"/d/*{name}*".encode(), 1)
     assert len(determinise(nfa, [nfa.after(b"/")], _same, _same, 1000)) < 100
+
+
+@pytest.mark.parametrize("patterns", [("/a/*", "/a/**"), ("/a/**", "/a/*"), ("/a/b*", "/**")])
+def test_what_holds_below_is_never_left_out_for_what_holds_in_one_element(patterns: tuple[str, str]) -> None:
+    """Two patterns of one rule, one of which ends at the next '/': the other goes on."""
+    automaton = build([(pattern.encode(), 1) for pattern in patterns], [], _same, _same)
+    assert outcome_of(automaton, state_after(automaton, b"/a/b")) == 1
+    assert outcome_of(automaton, state_after(automaton, b"/a/b/c")) == 1
