@@ -13,18 +13,17 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-import structlog
-
 from bulkhead import abi
 from bulkhead.enforcement.bindings import Bindings
 from bulkhead.enforcement.localise import localise
 from bulkhead.enforcement.placement import place_state
-from bulkhead.enforcement.ranges import Ranges
+from bulkhead.enforcement.ranges import Numbers
 from bulkhead.enforcement.records import ContainerRecord, Records
 from bulkhead.enforcement.roots import RootView, look_at, mount_namespace
 from bulkhead.enforcement.sets import Sets, StoredSet, wait_for_programs
 from bulkhead.kernel.instance import Instance
 from bulkhead.kernel.maps import pack, word
+from bulkhead.log import get_log
 from bulkhead.node.container import Container
 from bulkhead.policy.automaton.walk import state_after
 from bulkhead.policy.image import SetImage
@@ -32,7 +31,7 @@ from bulkhead.policy.lower import lower
 from bulkhead.policy.merge import merge
 from bulkhead.policy.rules import PolicyRules, RuleReference
 
-log = structlog.get_logger(__name__)
+log = get_log()
 
 
 @dataclass
@@ -51,7 +50,7 @@ class Enforcer:
         self._instance = instance
         self._records = records
         self._sets = Sets(instance.maps)
-        self._indices = Ranges("containers under policy on this node", 1, abi.MAX_CONTAINERS)
+        self._indices = Numbers("containers under policy on this node", 1, abi.MAX_CONTAINERS)
         self._bindings = Bindings(instance.maps["bindings"], instance.bundle.parameters)
         self._bound: dict[int, _Bound] = {}
         self._by_index: dict[int, _Bound] = {}
@@ -103,8 +102,8 @@ class Enforcer:
         self._remove_anchors(record)
         self._records.remove_container(record.index)
         self._release_set(bound.stored)
-        del self._by_index[record.index]
-        self._indices.give_back(record.index, 1)
+        self._remove_counters(record.index)
+        self._indices.give_back(record.index)  # the name goes on to be known until the index is used again
 
     def rule(self, set_id: int, number: int) -> RuleReference | None:
         """What a rule's number in a violation stands for."""
@@ -128,12 +127,12 @@ class Enforcer:
         self, container: Container, image: SetImage, view: RootView, signature: str, bound: _Bound | None
     ) -> _Bound:
         """Everything but the switch. On an error nothing is left behind."""
-        index = bound.record.index if bound else self._indices.take(1)
+        index = bound.record.index if bound else self._indices.take()
         try:
             stored = self._sets.use(image)
         except BaseException:
             if bound is None:
-                self._indices.give_back(index, 1)
+                self._indices.give_back(index)
             raise
         record = ContainerRecord(
             index=index,
@@ -201,6 +200,11 @@ class Enforcer:
         for number in record.anchors:
             self._instance.maps["anchors"].remove(pack(abi.AnchorKey(epoch=record.epoch, anchor=number)))
 
+    def _remove_counters(self, index: int) -> None:
+        counters = self._instance.maps["counters"]
+        for key in [key for key in counters.keys() if abi.CounterKey.from_buffer_copy(key).container == index]:
+            counters.remove(key)
+
     def _release_set(self, stored: StoredSet) -> None:
         self._sets.release(stored)
         if stored.users == 0:
@@ -212,7 +216,7 @@ class Enforcer:
 
     def _adopt_container(self, record: ContainerRecord, stored: StoredSet) -> None:
         stored.users += 1
-        self._indices.hold(record.index, 1)
+        self._indices.hold(record.index)
         entry = self._instance.maps["sets"].get(word(stored.placement.set_id))
         flags = abi.PolicySet.from_buffer_copy(entry).flags if entry else 0
         bound = _Bound(record, stored, bool(flags & abi.SET_HAS_NETWORK))

@@ -1,6 +1,7 @@
-"""Gives out ranges of numbers: arena slots, outcomes, classes, indices. Pure.
+"""Gives out numbers: ranges of arena slots, outcomes and classes; single ones for sets and containers. Pure.
 
-First fit over a sorted list of what is taken; a node has at most a few thousand ranges.
+Ranges are first fit over a sorted list of what is taken; a node has at most a few thousand. Single numbers go round, so
+that one given back is not soon given out again: records that name it may still be on their way.
 """
 
 from __future__ import annotations
@@ -49,3 +50,39 @@ class Ranges:
     def used(self) -> int:
         """How many numbers are taken."""
         return sum(count for _, count in self._taken)
+
+
+class Numbers:
+    """Single numbers from `first` up to but not including `limit`, round and round."""
+
+    def __init__(self, what: str, first: int, limit: int) -> None:
+        self._what = what
+        self._first = first
+        self._limit = limit
+        self._next = first
+        self._taken: set[int] = set()
+
+    def take(self) -> int:
+        """A free number. Raises `DoesNotFit`."""
+        room = self._limit - self._first
+        if len(self._taken) >= room:
+            raise DoesNotFit(self._what, len(self._taken) + 1, room)
+        while self._next in self._taken:
+            self._advance()
+        number = self._next
+        self._taken.add(number)
+        self._advance()
+        return number
+
+    def hold(self, number: int) -> None:
+        """Mark a number as taken that was given out by an earlier process."""
+        self._taken.add(number)
+
+    def give_back(self, number: int) -> None:
+        """Return what `take` gave."""
+        if number not in self._taken:
+            raise InternalError(f"{self._what}: {number} was given back but never taken")
+        self._taken.remove(number)
+
+    def _advance(self) -> None:
+        self._next = self._next + 1 if self._next + 1 < self._limit else self._first

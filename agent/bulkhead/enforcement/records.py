@@ -92,7 +92,9 @@ class Records:
         """Every container on record."""
         for path in self._files("containers"):
             document = _read(path)
-            document["container"] = Container(**{**document["container"], "cgroup": Path(document["container"]["cgroup"])})
+            document["container"] = Container(
+                **{**document["container"], "cgroup": Path(document["container"]["cgroup"])}
+            )
             document["prefixes"] = {int(key): bytes.fromhex(value) for key, value in document["prefixes"].items()}
             document["anchors"] = tuple(document["anchors"])
             yield ContainerRecord(**document)

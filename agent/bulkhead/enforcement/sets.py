@@ -6,6 +6,7 @@ program can still be reading it. Next step: `enforcement.enforcer` points contai
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 from collections.abc import Iterable
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 from bulkhead import abi
 from bulkhead.enforcement import placement as place
 from bulkhead.enforcement.placement import Placement
-from bulkhead.enforcement.ranges import Ranges
+from bulkhead.enforcement.ranges import Numbers, Ranges
 from bulkhead.errors import KernelUnable
 from bulkhead.kernel.maps import Map, Maps, word
 from bulkhead.policy.image import SetImage
@@ -41,40 +42,41 @@ class StoredSet:
 class _Room:
     """What is free in the maps that sets share."""
 
-    ids: Ranges = field(default_factory=lambda: Ranges("policy sets on this node", 1, abi.MAX_SETS))
-    arena: Ranges = field(
-        default_factory=lambda: Ranges("slots of path automata", 1, abi.ARENA_SLOTS - abi.ARENA_TAIL)
-    )
+    ids: Numbers = field(default_factory=lambda: Numbers("policy sets on this node", 1, abi.MAX_SETS))
+    arena: Ranges = field(default_factory=lambda: Ranges("slots of path automata", 1, abi.ARENA_SLOTS - abi.ARENA_TAIL))
     outcomes: Ranges = field(default_factory=lambda: Ranges("outcomes of path automata", 1, abi.MAX_OUTCOMES))
     classes: Ranges = field(default_factory=lambda: Ranges("classes of network peers", 1, 1 << 31))
 
     def take(self, image: SetImage) -> Placement:
         """Room for an image, all of it or none."""
         slots, outcomes, classes = place.sizes(image)
-        taken: list[tuple[Ranges, int, int]] = []
-        try:
-            for ranges, count in ((self.ids, 1), (self.arena, slots), (self.outcomes, outcomes), (self.classes, classes)):
-                taken.append((ranges, ranges.take(count), count))
-        except BaseException:
-            for ranges, start, count in taken:
-                ranges.give_back(start, count)
-            raise
-        starts = [start for _, start, _ in taken]
-        return Placement(starts[0], starts[1], slots, starts[2], outcomes, starts[3], classes)
+        with contextlib.ExitStack() as undo:
+            arena = self._take_range(undo, self.arena, slots)
+            outcome = self._take_range(undo, self.outcomes, outcomes)
+            peer_class = self._take_range(undo, self.classes, classes)
+            placed = Placement(self.ids.take(), arena, slots, outcome, outcomes, peer_class, classes)
+            undo.pop_all()
+        return placed
+
+    def _take_range(self, undo: contextlib.ExitStack, ranges: Ranges, count: int) -> int:
+        start = ranges.take(count)
+        undo.callback(ranges.give_back, start, count)
+        return start
 
     def hold(self, placed: Placement) -> None:
         """Mark what an earlier process had taken."""
+        self.ids.hold(placed.set_id)
         for ranges, start, count in self._parts(placed):
             ranges.hold(start, count)
 
     def give_back(self, placed: Placement) -> None:
         """Free it all."""
+        self.ids.give_back(placed.set_id)
         for ranges, start, count in self._parts(placed):
             ranges.give_back(start, count)
 
     def _parts(self, placed: Placement) -> tuple[tuple[Ranges, int, int], ...]:
         return (
-            (self.ids, placed.set_id, 1),
             (self.arena, placed.arena, placed.slots),
             (self.outcomes, placed.outcome, placed.outcomes),
             (self.classes, placed.peer_class, placed.classes),
@@ -104,7 +106,7 @@ class Sets:
         if stored.users:
             return
         wait_for_programs()
-        del self._by_digest[stored.digest], self._by_id[stored.placement.set_id]
+        del self._by_digest[stored.digest]  # but its number goes on to be known until it is used again
         _remove(self._maps["prefixes"], stored.prefix_keys)
         _remove(self._maps["ports"], stored.port_keys)
         self._room.give_back(stored.placement)
@@ -118,7 +120,7 @@ class Sets:
 
     def discard_unused(self) -> None:
         """Remove adopted sets that no container uses."""
-        for stored in [each for each in self._by_id.values() if each.users == 0]:
+        for stored in [each for each in self._by_digest.values() if each.users == 0]:
             stored.users = 1
             self.release(stored)
 
@@ -126,10 +128,6 @@ class Sets:
         """Rule `number` (from 1) of a set."""
         stored = self._by_id.get(set_id)
         return stored.rules[number - 1] if stored and 0 < number <= len(stored.rules) else None
-
-    def all(self) -> tuple[StoredSet, ...]:
-        """Every set, for the record of what is enforced."""
-        return tuple(self._by_id.values())
 
     def _store(self, image: SetImage) -> StoredSet:
         placed = self._room.take(image)

@@ -9,13 +9,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import structlog
-
 from bulkhead.kernel.bundle import Bundle, cached_bundle, cached_path, read_bundle
+from bulkhead.log import get_log
 
 RUNNING_KERNEL = Path("/sys/kernel/btf/vmlinux")
 
-log = structlog.get_logger(__name__)
+log = get_log()
 
 
 def bundle_for_this_kernel(cache: Path) -> Bundle:

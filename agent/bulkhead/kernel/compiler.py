@@ -62,7 +62,12 @@ def _run_bcc(text: str) -> dict[str, bytes]:
     from bcc import BPF  # noqa: PLC0415  # heavy, and wanted in this process only
 
     flags = [f"-I{probes_directory()}", f"-I{probes_directory()}/include", "-Wall", "-Werror"]
-    flags += ["-Wno-unused-function", "-Wno-unused-variable", "-Wno-unused-but-set-variable", "-Wno-missing-declarations"]
+    flags += [
+        "-Wno-unused-function",
+        "-Wno-unused-variable",
+        "-Wno-unused-but-set-variable",
+        "-Wno-missing-declarations",
+    ]
     module = BPF(text=text, cflags=flags)
     names = [program.name for program in PROGRAMS] + [function.name for function in FUNCTIONS]
     compiled = {name: module.dump_func(name.encode()) for name in names}

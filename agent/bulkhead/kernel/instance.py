@@ -57,9 +57,7 @@ class Instance:
             key = (cgroup_id, program.name)
             if key in self.cgroup_links or self._adopt_cgroup_link(key):
                 continue
-            link = libbpf.attach_to_cgroup(
-                program.name, self.programs[program.name], cgroup, program.kind.attach_type
-            )
+            link = libbpf.attach_to_cgroup(program.name, self.programs[program.name], cgroup, program.kind.attach_type)
             self.cgroup_links[key] = link
             if self.pins:
                 libbpf.pin(link, str(_cgroup_pin(self.pins, key)))

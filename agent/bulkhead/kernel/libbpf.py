@@ -146,7 +146,11 @@ def load_program(
     options = _ProgramOptions(sz=ctypes.sizeof(_ProgramOptions), attempts=1, expected_attach_type=attach_type)
     options.prog_btf_fd, options.attach_btf_id = btf, hook
     buffer = ctypes.create_string_buffer(functions, len(functions))
-    options.func_info, options.func_info_cnt, options.func_info_rec_size = ctypes.addressof(buffer), len(functions) // 8, 8
+    options.func_info, options.func_info_cnt, options.func_info_rec_size = (
+        ctypes.addressof(buffer),
+        len(functions) // 8,
+        8,
+    )
     if log:
         options.log_level, options.log_size, options.log_buf = 1, len(verbose), ctypes.addressof(verbose)
     count = ctypes.c_size_t(len(code) // 8)

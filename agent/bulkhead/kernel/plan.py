@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from bulkhead.abi import NOTICE_BYTES, ELEMENT_BYTES, Linked
+from bulkhead.abi import ELEMENT_BYTES, NOTICE_BYTES, Linked
 from bulkhead.errors import InternalError
 
 

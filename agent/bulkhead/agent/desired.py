@@ -1,0 +1,97 @@
+"""What should be enforced, read from a folder of policies: the agent's input where there is no API server.
+
+A file that gets broken is refused as a whole, and what it said before stays in force until it is mended or removed.
+Next step: `agent.sync` compares this with what is enforced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bulkhead.errors import Problem
+from bulkhead.log import get_log
+from bulkhead.policy.rules import PolicyRules
+
+SUFFIXES = (".yaml", ".yml", ".json")
+
+log = get_log()
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What selectors are asked about: None where they are not consulted."""
+
+    labels: Mapping[str, str] | None = None
+
+
+@dataclass
+class _File:
+    mark: tuple[int, int]
+    rules: tuple[PolicyRules, ...]
+
+
+class PolicyFolder:
+    """The policies in a folder. `read` again and again; only files that changed are parsed."""
+
+    def __init__(self, directory: Path, labels: Labels) -> None:
+        self._directory = directory
+        self._labels = labels
+        self._files: dict[Path, _File] = {}
+
+    def read(self) -> bool:
+        """Look at the folder; whether anything changed."""
+        present = {path: mark for path in self._paths() if (mark := _mark(path))}
+        changed = False
+        for path in [path for path in self._files if path not in present]:
+            del self._files[path]
+            log.info("policy_file_removed", file=str(path))
+            changed = True
+        for path, mark in present.items():
+            known = self._files.get(path)
+            if known is None or known.mark != mark:
+                changed |= self._load(path, mark, known)
+        return changed
+
+    def rules(self) -> tuple[PolicyRules, ...]:
+        """What all files together say."""
+        return tuple(rules for path in sorted(self._files) for rules in self._files[path].rules)
+
+    def _paths(self) -> list[Path]:
+        return sorted(path for path in self._directory.glob("*") if path.suffix in SUFFIXES)
+
+    def _load(self, path: Path, mark: tuple[int, int], known: _File | None) -> bool:
+        rules, problems = load_policies([path], self._labels)
+        for problem in problems:
+            log.error("policy_refused", file=problem.file, line=problem.line, field=problem.field, error=str(problem))
+        if problems and known:
+            known.mark = mark  # said once; what was enforced stays
+            return False
+        self._files[path] = _File(mark, rules)
+        log.info("policy_loaded", file=str(path), policies=len(rules))
+        return True
+
+
+def load_policies(paths: list[Path], labels: Labels) -> tuple[tuple[PolicyRules, ...], tuple[Problem, ...]]:
+    """The rules of every good document in some files, and what is wrong with the others."""
+    from bulkhead.policy.parse import parse_files  # noqa: PLC0415  # the models are slow to build
+    from bulkhead.policy.resolve import resolve  # noqa: PLC0415
+    from bulkhead.policy.select import selects  # noqa: PLC0415
+
+    parsed = parse_files(paths)
+    wanted = [
+        policy
+        for policy in parsed.policies
+        if labels.labels is None
+        or selects(policy, namespace=policy.namespace, labels=labels.labels, namespace_labels={}, container="")
+    ]
+    return tuple(resolve(policy) for policy in wanted), parsed.problems
+
+
+def _mark(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_mtime_ns, status.st_size

@@ -1,0 +1,67 @@
+"""`bulkhead`, also reachable as `kubectl bulkhead`: one module a command, imported only when it is asked for.
+
+A command module has `add_parser(subparsers)` and `run(arguments) -> int`. Errors of ours end a command with their
+message and exit status (docs/operations.md): 0 fine, 1 the answer is no, 2 wrong use or invalid input, 3 the other side
+cannot be reached.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from bulkhead import __version__
+from bulkhead.errors import BulkheadError, ProgramRefused
+
+# name -> (module, what it does)
+COMMANDS = {
+    "run": ("bulkhead.cli.run", "run a command under policies, on this machine"),
+    "agent": ("bulkhead.cli.agent", "the node agent"),
+    "collector": ("bulkhead.cli.collector", "the central service"),
+    "events": ("bulkhead.cli.events", "show violations from a collector"),
+    "policy": ("bulkhead.cli.policy", "check, explain and render policies, offline"),
+    "doctor": ("bulkhead.cli.doctor", "what this kernel and node can enforce"),
+    "compile": ("bulkhead.cli.compile", "compile the programs for another kernel"),
+}
+EXAMPLE = "example: bulkhead run --policy examples/secrets.yaml -- sh -c 'cat /var/run/secrets/token'"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line; returns its exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser = _parser(words[0] if words else "")
+    arguments = parser.parse_args(words)
+    if not hasattr(arguments, "run"):
+        parser.print_help(sys.stderr)
+        return 2
+    try:
+        return int(arguments.run(arguments))
+    except BulkheadError as error:
+        print(f"bulkhead: {error}", file=sys.stderr)
+        if isinstance(error, ProgramRefused) and error.log:
+            print(error.log[-4000:], file=sys.stderr)
+        return error.exit_status
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone: nothing more to say
+        return 0
+
+
+def _parser(command: str) -> argparse.ArgumentParser:
+    """The parser with the one command that is asked for, or all of them by name."""
+    parser = argparse.ArgumentParser(
+        prog="bulkhead",
+        description="Security policies for workloads, enforced in the kernel.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"bulkhead {__version__}")
+    subparsers = parser.add_subparsers(metavar="COMMAND", title="commands")
+    for name, (module, text) in COMMANDS.items():
+        if name == command:
+            importlib.import_module(module).add_parser(subparsers)
+        else:
+            subparsers.add_parser(name, help=text)
+    return parser

@@ -1,0 +1,73 @@
+"""`bulkhead policy render`: exactly what is compiled, and what the maps will hold."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bulkhead.policy.image import SetImage
+
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add the command and its options."""
+    parser = subparsers.add_parser(
+        "render",
+        help="the exact C and map contents",
+        description="Prints the C that is compiled and the contents of the maps for the policies, merged.",
+        epilog="example: bulkhead policy render examples/secrets.yaml",
+    )
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    parser.add_argument("--no-c", action="store_true", help="only the maps")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print both."""
+    from bulkhead.cli.policy_files import merged  # noqa: PLC0415
+    from bulkhead.policy.lower import lower  # noqa: PLC0415
+
+    image = lower(merged(arguments.files))
+    if arguments.output == "json":
+        print(json.dumps(describe(image)))
+        return 0
+    if not arguments.no_c:
+        print(_program_text())
+    for name, value in describe(image).items():
+        print(f"{name}: {value}" if not isinstance(value, list) else f"{name}:")
+        for row in value if isinstance(value, list) else []:
+            print(f"  {row}")
+    return 0
+
+
+def describe(image: SetImage) -> dict[str, object]:
+    """The image as plain data, stable for machines."""
+    return {
+        "digest": image.digest,
+        "flags": image.flags,
+        "rules": [rule.id for rule in image.rules],
+        "automaton": {"slots": len(image.automaton.slots), "bytes": 8 * len(image.automaton.slots)},
+        "outcomes": [[f"{decision:#x}" for decision in outcome] for outcome in image.outcomes],
+        "unresolved": [f"{decision:#x}" for decision in image.unresolved],
+        "capabilities": {number: f"{decision:#x}" for number, decision in enumerate(image.capabilities) if decision},
+        "prefixes": [[str(network), number] for network, number in image.prefixes],
+        "ports": [
+            [each.peer_class, each.protocol, each.port, each.bits, f"{each.decision:#x}"] for each in image.ports
+        ],
+    }
+
+
+def _program_text() -> str:
+    """The C for a kernel like this one, with every file that it includes."""
+    from bulkhead.kernel.plan import Parameters, probes_directory, render  # noqa: PLC0415
+
+    parts = [render(Parameters(cgroup_storage=True))]
+    directory = probes_directory()
+    for path in [*sorted(directory.glob("include/*.h")), *sorted(directory.glob("*.bpf.c"))]:
+        parts.append(f"/* ==== {path.relative_to(directory)} ==== */\n{path.read_text()}")
+    return "\n".join(parts)
