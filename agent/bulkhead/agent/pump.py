@@ -21,7 +21,7 @@ SWEEP_S = 1.0
 
 
 class Pump:
-    """Reads one instance's records into one reporter. Start once, stop once. `after_flush` runs when all is passed on."""
+    """Reads one instance's records into one reporter, once. `after_flush` is called when all is passed on."""
 
     def __init__(self, instance: Instance, reporter: Reporter, after_flush: Callable[[], None] = lambda: None) -> None:
         self._after_flush = after_flush

@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def explain(policy_set: PolicySet) -> Iterator[str]:
     """One line a rule, in the order of the rules' numbers, and how they are weighed."""
-    yield "An explicit Kill or Deny wins, else an explicit Allow, else the strictest default, else the access is allowed."
+    yield "An explicit Kill or Deny wins; else an explicit Allow; else the strictest default; else it is allowed."
     for number, statement in enumerate(policy_set.statements, start=1):
         mode = "" if statement.mode.value == "Enforce" else ", and only reports what it would do"
         yield f"{number:4}. {statement.reference.id}: {_verb(statement)} {_object(statement)}{mode}"

@@ -202,8 +202,9 @@ class Enforcer:
 
     def _remove_counters(self, index: int) -> None:
         counters = self._instance.maps["counters"]
-        for key in [key for key in counters.keys() if abi.CounterKey.from_buffer_copy(key).container == index]:
-            counters.remove(key)
+        for key in list(counters):
+            if abi.CounterKey.from_buffer_copy(key).container == index:
+                counters.remove(key)
 
     def _release_set(self, stored: StoredSet) -> None:
         self._sets.release(stored)

@@ -146,8 +146,8 @@ def load_instance(bundle: Bundle, pins: Path | None = None) -> Instance:
     present = abi.Instance.from_buffer_copy(maps["instances"].get(word(0)) or bytes(ctypes.sizeof(abi.Instance)))
     if present.abi_version != abi.ABI_VERSION:
         raise NotEnforceable(
-            f"{pins}: pinned maps are of boundary version {present.abi_version}, this is {abi.ABI_VERSION}: remove them "
-            "as docs/operations.md says; they go on enforcing until then"
+            f"{pins}: pinned maps are of boundary version {present.abi_version}, this is {abi.ABI_VERSION}: "
+            "remove them as docs/operations.md says; they go on enforcing until then"
         )
     if bytes(present.bundle) == bundle.digest and _all_pinned(pins):
         return _adopt(bundle, maps, pins)
@@ -243,7 +243,7 @@ def _load_program(program: Program, linked: LinkedProgram, maps: Maps, trusted_g
     btf = libbpf.load_btf(blob)
     types = (program.kind.program_type, program.kind.attach_type, _hook(program))
     try:
-        return libbpf.load_program(program.name, _with_maps(linked, maps), types, btf, functions)
+        return libbpf.load_program(program.name, _with_maps(linked, maps), types, (btf, functions))
     finally:
         os.close(btf)
 

@@ -15,6 +15,7 @@ from functools import cache
 from bulkhead.errors import DoesNotFit, KernelUnable, ProgramRefused
 
 _LOG_BYTES = 1 << 22
+_FUNC_INFO_BYTES = 8  # struct bpf_func_info: instruction, type id
 _RECORD_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 
 
@@ -134,33 +135,42 @@ def load_btf(blob: bytes) -> int:
     return made
 
 
-def load_program(
-    name: str, code: bytes, types: tuple[int, int, int], btf: int, functions: bytes, *, log: bool = False
-) -> int:
-    """Load a program. `types` are program type, attach type, BTF id of the hook (0: none); `functions` is func_info.
+def load_program(name: str, code: bytes, types: tuple[int, int, int], functions: tuple[int, bytes]) -> int:
+    """Load a program. `types` are program type, attach type and the BTF id of the hook (0: none).
 
-    Raises `ProgramRefused` with the verifier's log, got by a second attempt.
+    `functions` are a BTF descriptor and func_info. Raises `ProgramRefused` with the verifier's log, got by a second
+    attempt.
     """
-    program_type, attach_type, hook = types
-    verbose = ctypes.create_string_buffer(_LOG_BYTES if log else 1)
-    options = _ProgramOptions(sz=ctypes.sizeof(_ProgramOptions), attempts=1, expected_attach_type=attach_type)
-    options.prog_btf_fd, options.attach_btf_id = btf, hook
-    buffer = ctypes.create_string_buffer(functions, len(functions))
-    options.func_info, options.func_info_cnt, options.func_info_rec_size = (
-        ctypes.addressof(buffer),
-        len(functions) // 8,
-        8,
-    )
-    if log:
-        options.log_level, options.log_size, options.log_buf = 1, len(verbose), ctypes.addressof(verbose)
-    count = ctypes.c_size_t(len(code) // 8)
-    made: int = _library().bpf_prog_load(program_type, name.encode()[:15], b"GPL", code, count, ctypes.byref(options))
+    made, _ = _try_program(name, code, types, functions, log_bytes=0)
     if made >= 0:
         return made
-    reason = os.strerror(ctypes.get_errno() or -made)
-    if not log:
-        return load_program(name, code, types, btf, functions, log=True)
-    raise ProgramRefused(f"the kernel refuses program {name}: {reason}", verbose.value.decode(errors="replace"))
+    made, log = _try_program(name, code, types, functions, log_bytes=_LOG_BYTES)
+    if made >= 0:
+        return made
+    raise ProgramRefused(f"the kernel refuses program {name}: {os.strerror(-made)}; nothing was loaded", log)
+
+
+def _try_program(
+    name: str, code: bytes, types: tuple[int, int, int], functions: tuple[int, bytes], log_bytes: int
+) -> tuple[int, str]:
+    program_type, attach_type, hook = types
+    log = ctypes.create_string_buffer(log_bytes + 1)
+    func_info = ctypes.create_string_buffer(functions[1], len(functions[1]))
+    options = _ProgramOptions(
+        sz=ctypes.sizeof(_ProgramOptions),
+        attempts=1,
+        expected_attach_type=attach_type,
+        prog_btf_fd=functions[0],
+        attach_btf_id=hook,
+        func_info=ctypes.addressof(func_info),
+        func_info_cnt=len(functions[1]) // _FUNC_INFO_BYTES,
+        func_info_rec_size=_FUNC_INFO_BYTES,
+    )
+    if log_bytes:
+        options.log_level, options.log_size, options.log_buf = 1, log_bytes, ctypes.addressof(log)
+    count = ctypes.c_size_t(len(code) // 8)
+    made: int = _library().bpf_prog_load(program_type, name.encode()[:15], b"GPL", code, count, ctypes.byref(options))
+    return (made if made >= 0 else -(ctypes.get_errno() or -made)), log.value.decode(errors="replace")
 
 
 def attach_to_kernel(name: str, program: int) -> int:

@@ -87,7 +87,7 @@ class Map:
         """Read and remove an entry in one step."""
         return libbpf.take(self.descriptor, key, self._shape.value_bytes)
 
-    def keys(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[bytes]:
         """Every key, at least once if it is there throughout; take care when removing on the way."""
         key = libbpf.next_key(self.descriptor, None, self._shape.key_bytes)
         while key is not None:
@@ -96,7 +96,7 @@ class Map:
 
     def items(self) -> list[tuple[bytes, bytes]]:
         """Keys and values at about this moment."""
-        pairs = ((key, self.get(key)) for key in list(self.keys()))
+        pairs = ((key, self.get(key)) for key in list(self))
         return [(key, value) for key, value in pairs if value is not None]
 
     def memory(self) -> mmap.mmap:

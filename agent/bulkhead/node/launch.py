@@ -88,10 +88,10 @@ def _reap(pid: int) -> int | None:
 def launch(argv: Sequence[str], cgroup: Path, before_exec: Callable[[int], None]) -> Launched:
     """Start `argv` in `cgroup` once `before_exec`, called with the pid of the waiting child, has returned.
 
-    `argv[0]` is looked for in PATH where it has no slash. Call it before other threads are started: it forks. From
-    the end of `before_exec` until `Launched.wait` returns the signals to forward are blocked. Raises `UsageError` for an empty command and
-    `NotEnforceable` where the cgroup cannot be joined; what `before_exec` raises passes through. In all these cases
-    the command has not run.
+    `argv[0]` is looked for in PATH where it has no slash. Call it before other threads are started: it forks. From the
+    end of `before_exec` until `Launched.wait` returns the signals to forward are blocked. Raises `UsageError` for
+    an empty command and `NotEnforceable` where the cgroup cannot be joined; what `before_exec` raises passes
+    through. In all these cases the command has not run.
     """
     if not argv or not argv[0]:
         raise UsageError("no command was given to run; nothing was started")
