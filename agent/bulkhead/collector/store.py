@@ -140,6 +140,10 @@ class Store:
         place = self._places.get(source)
         return place.durable_sequence if place else 0
 
+    def durable_of(self, node: str) -> list[int]:
+        """The highest durable sequences of a node, one a life of its spool."""
+        return [place.durable_sequence for source, place in self._places.items() if source.node == node]
+
     def commit(self, arrivals: Sequence[Arrival]) -> None:
         """Returns when every entry of the arrivals is on the disk, those that were there before counted in.
 
