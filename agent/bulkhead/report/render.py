@@ -109,7 +109,7 @@ def to_text(entry: Entry, colours: bool = False) -> str:
         line += f"  x{told.count}"
     if told.message:
         line += f'  "{told.message}"'
-    return f"{moment(told.time)}  {coloured(f'{word:<10}', word, colours)}  {printable(line)}"
+    return f"{moment(told.time) or '-'}  {coloured(f'{word:<10}', word, colours)}  {printable(line)}"
 
 
 def gap_to_text(gap: Gap, colours: bool = False) -> str:
@@ -120,7 +120,7 @@ def gap_to_text(gap: Gap, colours: bool = False) -> str:
     line = f"{count} violations are not shown: {reason_word(gap.reason)} ({gap.detail})  {whose}  in {where}"
     if gap.node:
         line += f" on {gap.node}"
-    return f"{moment(gap.last_time)}  {coloured('GAP       ', 'GAP', colours)}  {printable(line)}"
+    return f"{moment(gap.last_time) or '-'}  {coloured('GAP       ', 'GAP', colours)}  {printable(line)}"
 
 
 def to_falco(entry: Entry, identity: str = "") -> dict[str, object]:
