@@ -18,7 +18,6 @@
 #define TCP_ACK 0x10
 #define PASS 1
 #define DROP 0
-#define SOCK_STREAM 1
 
 /* What the header says; -1 where it cannot be read. `transport` is the offset of the next header. */
 static always_inline int read_ipv4(struct __sk_buff *skb, struct destination *to, u32 *transport)

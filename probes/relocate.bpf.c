@@ -19,19 +19,12 @@ struct move {
 	u32 operation;
 };
 
-/* The first operation that one state blocks and the other does not; 0 where there is none. */
-static always_inline u64 difference(u64 from, u64 to, struct policy_set *set)
+/* The decision to name where one state blocks an operation that the other does not; 0 where there is none. */
+static always_inline u64 difference(struct outcome *from, struct outcome *to)
 {
-	u32 flags = 0;
-	u64 a, b;
-
-	for (u32 operation = 0; operation < PATH_OPERATIONS; operation++) {
-		a = decision_in(from, set, operation, &flags);
-		b = decision_in(to, set, operation, &flags);
-		if (blocks(a) != blocks(b))
-			return blocks(a) ? a : b;
-	}
-	return 0;
+	if (from->blocked == to->blocked)
+		return 0;
+	return from->blocked & ~to->blocked ? from->strictest : to->strictest;
 }
 
 static always_inline void forget(struct dentry *dentry)
@@ -48,8 +41,10 @@ static always_inline int decide_move(struct move *m)
 {
 	struct ruling ruling;
 	struct policy_set *set;
+	struct outcome *target;
+	struct inode *inode;
 	u64 from, to, decision;
-	u32 flags = 0, type;
+	u32 flags = 0;
 
 	forget(m->from);
 	if (!current_ruling(&ruling))
@@ -59,16 +54,17 @@ static always_inline int decide_move(struct move *m)
 		return 0;
 	from = resolve(m->from, ruling.epoch);
 	to = resolve(m->to, ruling.epoch);
-	decision = decision_in(to, set, OPERATION_CREATE, &flags);
+	target = outcome_in(to, set);
+	decision = target->decisions[OPERATION_CREATE];
 	if (blocks(decision))
 		return act_on_path(&ruling, decision, OPERATION_CREATE, address_of(m->to), 0, flags);
 	if (!(set->flags & SET_MAY_BLOCK) || from == to)
 		return 0;
-	decision = difference(from, to, set);
+	decision = difference(outcome_in(from, set), target);
 	if (decision)
 		return act_on_path(&ruling, decision, m->operation, address_of(m->from), 0, flags);
-	type = FIELD(FIELD(m->from, d_inode), i_mode) & S_IFMT;
-	if (type == S_IFDIR)
+	inode = FIELD(m->from, d_inode);
+	if (inode && (FIELD(inode, i_mode) & S_IFMT) == S_IFDIR)
 		return RETURN(-EXDEV);
 	return 0;
 }

@@ -94,6 +94,8 @@ struct arena {
 
 struct outcome {
 	__u64 decisions[PATH_OPERATIONS]; /* by enum operation */
+	__u64 blocked;                    /* bit N: operation N is denied or killed */
+	__u64 strictest;                  /* the strictest decision, named where a move is refused; 0 where none blocks */
 };
 
 /*
@@ -111,7 +113,7 @@ struct outcome {
 struct policy_set {
 	__u32 flags; /* SET_* */
 	__u32 nameless; /* outcome of files that no path of the container names: pipes, memory files */
-	__u64 unresolved[PATH_OPERATIONS]; /* decisions where a path cannot be resolved */
+	struct outcome unresolved; /* where a path cannot be resolved */
 	__u64 network_unresolved;          /* decision where a packet cannot be read */
 	__u64 capabilities[CAPABILITIES];  /* decisions by capability number */
 };

@@ -57,8 +57,8 @@ static void *(*cgroup_storage)(void *map, struct cgroup *cgroup, void *value, u6
 	})
 
 /*
- * A field of a kernel structure, by its offset. Not `pointer->field`: bcc parses for the host and generates for BPF,
- * and where the two lay out a type differently (mm_struct), the generated offset is not the one that was parsed.
+ * A field of a kernel structure, by its offset: what bulkhead.kernel.headers declares is where the kernel has it. Not
+ * `pointer->field`: bcc parses for the host and generates for BPF, and the two may lay out a structure differently.
  */
 #define FIELD_ADDRESS(pointer, field)                                                                                  \
 	((__typeof__((pointer)->field) *)((char *)(pointer) + __builtin_offsetof(__typeof__(*(pointer)), field)))

@@ -185,25 +185,32 @@ FUNCTION(resolve_path)(const struct path *path, u64 epoch)
 		return STATE_UNKNOWN;
 	return resolve(FIELD(path, dentry), epoch);
 }
-#define RESOLVE_PATH(where, epoch) ((u32)((u64(*)(const struct path *, u64))LINKED_RESOLVE_PATH)(where, epoch))
+#define RESOLVE_PATH(where, epoch) ((u32)((u64(*)(const struct path *, u64))LINKED_RESOLVE_PATH)((void *)(where), epoch))
 
-/* The decision about one operation in a state, and what to tell about how it came about. */
-static always_inline u64 decision_in(u64 state, struct policy_set *set, u32 operation, u32 *flags)
+/* What a state answers; never null. The set's own answer where the path could not be resolved. */
+static always_inline struct outcome *outcome_in(u64 state, struct policy_set *set)
 {
 	struct outcome *outcome;
 	u32 index;
 
-	if (operation >= PATH_OPERATIONS || state == STATE_NESTED)
-		return 0;
-	if (state == STATE_UNKNOWN) {
-		*flags |= RECORD_UNRESOLVED;
-		return set->unresolved[operation];
-	}
-	index = state == STATE_NAMELESS ? set->nameless : outcome_of(state);
+	if (state == STATE_UNKNOWN)
+		return &set->unresolved;
+	if (state == STATE_NESTED)
+		index = OUTCOME_SILENT;
+	else if (state == STATE_NAMELESS)
+		index = set->nameless;
+	else
+		index = outcome_of(state);
 	outcome = map_lookup(MAP(outcomes), &index);
-	if (!outcome)
-		return set->unresolved[operation];
-	return outcome->decisions[operation];
+	return outcome ? outcome : &set->unresolved;
+}
+
+/* The decision about one operation in a state, and what to tell about how it came about. */
+static always_inline u64 decision_in(u64 state, struct policy_set *set, u32 operation, u32 *flags)
+{
+	if (state == STATE_UNKNOWN)
+		*flags |= RECORD_UNRESOLVED;
+	return outcome_in(state, set)->decisions[operation];
 }
 
 #endif

@@ -132,26 +132,30 @@ class Arena(Structure):
 
 
 class Outcome(Structure):
-    """struct outcome, 72 bytes."""
+    """struct outcome, 88 bytes."""
 
     decisions: Array[c_uint64]  # by enum operation
+    blocked: int  # bit N: operation N is denied or killed
+    strictest: int  # the strictest decision, named where a move is refused; 0 where none blocks
     _fields_ = (
         ("decisions", c_uint64 * PATH_OPERATIONS),
+        ("blocked", c_uint64),
+        ("strictest", c_uint64),
     )
 
 
 class PolicySet(Structure):
-    """struct policy_set, 600 bytes."""
+    """struct policy_set, 616 bytes."""
 
     flags: int  # SET_*
     nameless: int  # outcome of files that no path of the container names: pipes, memory files
-    unresolved: Array[c_uint64]  # decisions where a path cannot be resolved
+    unresolved: Outcome  # where a path cannot be resolved
     network_unresolved: int  # decision where a packet cannot be read
     capabilities: Array[c_uint64]  # decisions by capability number
     _fields_ = (
         ("flags", c_uint32),
         ("nameless", c_uint32),
-        ("unresolved", c_uint64 * PATH_OPERATIONS),
+        ("unresolved", Outcome),
         ("network_unresolved", c_uint64),
         ("capabilities", c_uint64 * CAPABILITIES),
     )
@@ -405,7 +409,7 @@ MAPS: Final[tuple[MapDefinition, ...]] = (
         name="sets",
         type=MapType.ARRAY,
         key_bytes=4,
-        value_bytes=600,
+        value_bytes=616,
         entries=MAX_SETS,
         flags=MapFlag(0),
     ),
@@ -414,7 +418,7 @@ MAPS: Final[tuple[MapDefinition, ...]] = (
         name="outcomes",
         type=MapType.ARRAY,
         key_bytes=4,
-        value_bytes=72,
+        value_bytes=88,
         entries=MAX_OUTCOMES,
         flags=MapFlag(0),
     ),

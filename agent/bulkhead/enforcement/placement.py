@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from bulkhead import abi
 from bulkhead.policy.automaton.walk import outcome_of, state_after
 from bulkhead.policy.image import SetImage
+from bulkhead.policy.lower_decision import blocks
 
 SLOT_BYTES = 8
 _LOW = 0xFFFFFFFF
@@ -63,7 +64,7 @@ def place_slots(image: SetImage, placement: Placement) -> bytes:
 def place_outcomes(image: SetImage, placement: Placement) -> list[tuple[bytes, bytes]]:
     """Entries of `outcomes`."""
     return [
-        (struct.pack("<I", placement.outcome + number), struct.pack(f"<{abi.PATH_OPERATIONS}Q", *decisions))
+        (struct.pack("<I", placement.outcome + number), bytes(_outcome(decisions)))
         for number, decisions in enumerate(image.outcomes[1:])
     ]
 
@@ -93,7 +94,19 @@ def place_set(image: SetImage, placement: Placement) -> bytes:
     """The entry of `sets`."""
     nameless = outcome_of(image.automaton, state_after(image.automaton, b"\0"))  # a byte that no path begins with
     entry = abi.PolicySet(flags=image.flags, nameless=place_outcome(nameless, placement))
-    entry.unresolved[:] = list(image.unresolved)
+    entry.unresolved = _outcome(image.unresolved)
     entry.network_unresolved = image.network_unresolved
     entry.capabilities[:] = list(image.capabilities)
     return bytes(memoryview(entry).cast("B"))
+
+
+def _outcome(decisions: tuple[int, ...]) -> abi.Outcome:
+    """struct outcome, with what the decisions have in common worked out."""
+    outcome = abi.Outcome(blocked=sum(1 << number for number, word in enumerate(decisions) if blocks(word)))
+    outcome.decisions[:] = list(decisions)
+    outcome.strictest = max((word for word in decisions if blocks(word)), key=_verdict, default=0)
+    return outcome
+
+
+def _verdict(decision: int) -> int:
+    return decision & abi.DECISION_VERDICT_MASK

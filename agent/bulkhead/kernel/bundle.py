@@ -42,7 +42,10 @@ def bundle_key(btf: Path) -> str:
     digest = hashlib.sha256(f"{_FORMAT} {__version__} {ABI_VERSION}\n".encode())
     digest.update(btf.read_bytes())
     directory = probes_directory()
-    own = [Path(__file__).with_name(name) for name in ("plan.py", "linker.py", "headers.py", "compiler.py")]
+    own = [
+        Path(__file__).with_name(name)
+        for name in ("plan.py", "linker.py", "headers.py", "kernel_btf.py", "compiler.py")
+    ]
     for source in [*sorted(directory.rglob("*.[ch]")), *own]:
         digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
     return digest.hexdigest()

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from bulkhead.errors import InternalError, KernelUnable, ProgramRefused
 from bulkhead.kernel.bundle import Bundle, bundle_key, write_bundle
-from bulkhead.kernel.headers import write_headers
+from bulkhead.kernel.headers import read_types, write_headers
+from bulkhead.kernel.kernel_btf import KernelTypes
 from bulkhead.kernel.linker import link
 from bulkhead.kernel.plan import FUNCTIONS, PROGRAMS, Parameters, probes_directory, render
 
@@ -39,16 +40,17 @@ def compile_bundle(btf: Path, out: Path) -> None:
         raise ProgramRefused(f"the probes do not compile for {btf}; nothing was loaded", log=result.stderr)
 
 
-def parameters_of(types: str) -> Parameters:
-    """What the kernel whose types (as C) are given has."""
-    return Parameters(cgroup_storage="k_BPF_MAP_TYPE_CGRP_STORAGE" in types)
+def parameters_of(types: KernelTypes) -> Parameters:
+    """What the kernel whose types are given has."""
+    return Parameters(cgroup_storage=types.has_enumerator("bpf_map_type", "BPF_MAP_TYPE_CGRP_STORAGE"))
 
 
 def _compile(btf: Path, out: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="bulkhead-compile-") as scratch:
         tree = Path(scratch) / "kernel"
-        write_headers(btf, tree)
-        parameters = parameters_of((tree / "include/kernel_types.h").read_text())
+        types = read_types(btf)
+        write_headers(types, tree)
+        parameters = parameters_of(types)
         empty = Path(scratch) / "empty"  # bcc also searches the working directory
         empty.mkdir()
         os.chdir(empty)
@@ -66,7 +68,6 @@ def _run_bcc(text: str) -> dict[str, bytes]:
         "-Wno-unused-function",
         "-Wno-unused-variable",
         "-Wno-unused-but-set-variable",
-        "-Wno-missing-declarations",
     ]
     module = BPF(text=text, cflags=flags)
     names = [program.name for program in PROGRAMS] + [function.name for function in FUNCTIONS]

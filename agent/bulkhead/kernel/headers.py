@@ -1,39 +1,91 @@
-"""A kernel header tree for bcc, made from a kernel's own BTF: no header package is needed, and types are exactly its.
+"""A kernel header tree for bcc, made from a kernel's own BTF: no header package is needed, and offsets are exactly its.
 
-bcc insists on a source tree and brings its own `bpf.h`, so identifiers of the dump that it defines too are renamed, and
-the headers it asks for by name are empty. Next step: `bulkhead.kernel.compiler` points bcc at the tree.
+Only the fields that the probes use are declared, each at its offset by explicit padding, so that no compiler has a
+say in where it is. Whole dumps of a kernel's types were tried first and were laid out differently by the compiler (see
+docs/adr/0005). bcc insists on a source tree and brings its own bpf.h; the headers it asks for by name are empty. Next
+step: `bulkhead.kernel.compiler` points bcc at the tree.
 """
 
 from __future__ import annotations
 
-import re
-import shutil
-import subprocess
 from pathlib import Path
 
 from bulkhead.errors import KernelUnable
+from bulkhead.kernel import kernel_btf
+from bulkhead.kernel.kernel_btf import KernelTypes, Type
 
-# Everything that bcc's own bpf.h defines as well gets the prefix `k_`.
-_CLASHES = re.compile(
-    r"\b(\w*(?:BPF|bpf|XDP|xdp|SK_PASS|SK_DROP|btf_|BTF_|TCX_|tcx_)\w*"
-    r"|__sk_buff|sk_msg_md|sk_reuseport_md|sk_action|tcx_action_base|netkit_action)\b"
-)
+# What the probes read, by structure. A dot goes into an embedded structure.
+FIELDS = {
+    "cgroup": ("kn", "self.parent"),
+    "cgroup_subsys_state": ("cgroup", "parent"),
+    "cred": ("uid", "gid"),
+    "css_set": ("dfl_cgrp",),
+    "dentry": (
+        "d_parent",
+        "d_inode",
+        "d_sb",
+        "d_seq.seqcount.sequence",
+        "d_name.name",
+        "d_name.len",
+        "d_name.hash_len",
+    ),
+    "file": ("f_path.dentry", "f_path.mnt", "f_inode", "f_mode", "f_flags"),
+    "inode": ("i_mode", "i_nlink"),
+    "kernfs_node": ("id",),
+    "linux_binprm": ("file",),
+    "mm_struct": ("exe_file", "arg_start", "arg_end"),
+    "mount": ("mnt.mnt_root", "mnt_mountpoint", "mnt_parent"),
+    "msghdr": ("msg_name",),
+    "path": ("dentry", "mnt"),
+    "pid": ("level", "numbers"),
+    "sock": (
+        "__sk_common.skc_family",
+        "__sk_common.skc_dport",
+        "__sk_common.skc_daddr",
+        "__sk_common.skc_v6_daddr",
+    ),
+    "sockaddr_in": ("sin_addr", "sin_port"),
+    "sockaddr_in6": ("sin6_addr", "sin6_port"),
+    "socket": ("type", "sk"),
+    "super_block": ("s_flags", "s_dev"),
+    "task_struct": (
+        "cgroups",
+        "comm",
+        "cred",
+        "real_cred",
+        "group_leader",
+        "mm",
+        "real_parent",
+        "start_boottime",
+        "tgid",
+        "thread_pid",
+    ),
+    "upid": ("nr",),
+}
 
-_KCONFIG = """\
+_INTEGERS = {1: "u8", 2: "u16", 4: "u32", 8: "u64"}
+_BASE = """\
 #pragma once
 #define CONFIG_BPF_SYSCALL 1
-#define k_BPF_NO_PRESERVE_ACCESS_INDEX
-#include <kernel_types.h>
-#define __aligned_u64 __u64 __attribute__((aligned(8)))
 #define PAGE_SIZE 4096
+#define NULL ((void *)0)
+typedef unsigned char __u8, u8;
+typedef signed char __s8, s8;
+typedef unsigned short __u16, u16, __be16, __le16, __sum16;
+typedef short __s16, s16;
+typedef unsigned int __u32, u32, __be32, __le32, __wsum;
+typedef int __s32, s32;
+typedef unsigned long long __u64, u64, __be64, __le64;
+typedef long long __s64, s64;
+typedef unsigned long size_t, uintptr_t;
+typedef _Bool bool;
+#define __aligned_u64 __u64 __attribute__((aligned(8)))
 """
-
 # bcc wants to know a version; nothing of ours asks for it.
 _VERSION = """\
 #define KERNEL_VERSION(a, b, c) (((a) << 16) + ((b) << 8) + ((c) > 255 ? 255 : (c)))
 #define LINUX_VERSION_CODE KERNEL_VERSION(6, 1, 0)
 """
-
 _EMPTY = (
     "linux/types.h",
     "linux/log2.h",
@@ -43,31 +95,71 @@ _EMPTY = (
     "asm/page.h",
 )
 
+_Tree = dict[str, "_Tree"]
 
-def write_headers(btf: Path, tree: Path) -> None:
-    """Write the header tree of the kernel whose BTF is in the file `btf` to the folder `tree`."""
-    types = _CLASHES.sub(r"k_\1", _dump(btf))
+
+def read_types(btf: Path) -> KernelTypes:
+    """The types of the kernel whose BTF is in a file."""
+    try:
+        return KernelTypes(btf.read_bytes())
+    except OSError as error:
+        message = f"{btf}: {error.strerror}: this kernel has no BTF (CONFIG_DEBUG_INFO_BTF); nothing was loaded"
+        raise KernelUnable(message) from error
+
+
+def write_headers(types: KernelTypes, tree: Path) -> None:
+    """Write the header tree of a kernel to the folder `tree`."""
     include = tree / "include"
     for name in _EMPTY:
         _write(include / name, "")
-    _write(include / "kernel_types.h", types)
-    _write(include / "linux/kconfig.h", _KCONFIG)
+    _write(include / "linux/kconfig.h", _BASE + declarations(types))
     _write(include / "linux/version.h", _VERSION)
+
+
+def declarations(types: KernelTypes) -> str:
+    """C for every structure of FIELDS, its fields where this kernel has them."""
+    forward = "".join(f"struct {name};\n" for name in FIELDS)
+    return forward + "".join(
+        f"struct {name} {{\n{_layout(types, types.structure(name), _tree(fields))}}};\n"
+        for name, fields in FIELDS.items()
+    )
+
+
+def _tree(paths: tuple[str, ...]) -> _Tree:
+    tree: _Tree = {}
+    for path in paths:
+        branch = tree
+        for word in path.split("."):
+            branch = branch.setdefault(word, {})
+    return tree
+
+
+def _layout(types: KernelTypes, parent: Type, tree: _Tree) -> str:
+    """The body of a structure: a union of its fields, each behind its own padding, and one of the whole size."""
+    lines = ["union {", f"char size_[{types.size(parent)}];"]
+    for name, branch in tree.items():
+        member = types.find(parent, name)
+        if member is None:
+            raise KernelUnable(f"this kernel's BTF has no field {name} in struct {parent.name}; nothing was loaded")
+        padding = f"char before_{name}[{member.offset}]; " if member.offset else ""
+        field = _field(types, types.strip(member.type_id), name, branch)
+        lines.append(f"struct {{ {padding}{field} }} __attribute__((packed));")
+    return "\n".join([*lines, "};\n"])
+
+
+def _field(types: KernelTypes, found: Type, name: str, branch: _Tree) -> str:
+    if branch:
+        return f"struct {{\n{_layout(types, found, branch)}}} {name};"
+    if found.kind == kernel_btf.POINTER:
+        target = types.strip(found.size_or_type) if found.size_or_type else None
+        known = target and target.kind == kernel_btf.STRUCT and target.name in FIELDS
+        return f"struct {target.name} *{name};" if known and target else f"void *{name};"
+    size = types.size(found)
+    if found.kind in (kernel_btf.INT, kernel_btf.ENUM, kernel_btf.ENUM64) and size in _INTEGERS:
+        return f"{_INTEGERS[size]} {name};"
+    return f"char {name}[{size}];"
 
 
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
-
-
-def _dump(btf: Path) -> str:
-    bpftool = shutil.which("bpftool", path="/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin")
-    if bpftool is None:
-        raise KernelUnable("compiling probes needs bpftool, which is not installed; nothing was loaded")
-    if not btf.exists():
-        raise KernelUnable(f"{btf}: this kernel has no BTF (CONFIG_DEBUG_INFO_BTF); nothing was loaded")
-    command = [bpftool, "btf", "dump", "file", str(btf), "format", "c"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    if result.returncode != 0:
-        raise KernelUnable(f"{btf}: bpftool cannot read it: {result.stderr.strip()}; nothing was loaded")
-    return result.stdout

@@ -14,6 +14,7 @@ import ctypes
 import os
 import struct
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -218,23 +219,31 @@ def _update_cgroup_links(instance: Instance, pins: Path) -> None:
 
 
 def _load_programs(bundle: Bundle, maps: Maps) -> dict[str, int]:
+    """All programs; the verifier takes its time, and takes it for several at once."""
     by_name = {linked.name: linked for linked in bundle.programs}
-    loaded: dict[str, int] = {}
-    trusted_global = False
-    for program in PROGRAMS:
-        try:
-            descriptor = _load_program(program, by_name[program.name], maps, trusted_global)
-        except ProgramRefused:
-            if trusted_global or not _uses_trusted(by_name[program.name]):
-                raise
-            trusted_global = True  # the other form: see plan.Linkage
-            descriptor = _load_program(program, by_name[program.name], maps, trusted_global)
-        loaded[program.name] = descriptor
+    pending = {program.name: program for program in PROGRAMS}
+    first = next(name for name in pending if any(part in _TRUSTED for _, part in by_name[name].functions))
+    descriptor, trusted_global = _try_both_forms(pending.pop(first), by_name[first], maps)
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        loading = {
+            name: pool.submit(_load_program, program, by_name[name], maps, trusted_global)
+            for name, program in pending.items()
+        }
+    failures = [task.exception() for task in loading.values() if task.exception()]
+    loaded = {first: descriptor} | {name: task.result() for name, task in loading.items() if not task.exception()}
+    if failures and failures[0]:
+        for each in loaded.values():
+            os.close(each)
+        raise failures[0]
     return loaded
 
 
-def _uses_trusted(linked: LinkedProgram) -> bool:
-    return any(name in _TRUSTED for _, name in linked.functions)
+def _try_both_forms(program: Program, linked: LinkedProgram, maps: Maps) -> tuple[int, bool]:
+    """Load with trusted functions static, else global (see plan.Linkage); returns which it was, too."""
+    try:
+        return _load_program(program, linked, maps, trusted_global=False), False
+    except ProgramRefused:
+        return _load_program(program, linked, maps, trusted_global=True), True
 
 
 def _load_program(program: Program, linked: LinkedProgram, maps: Maps, trusted_global: bool) -> int:

@@ -1,0 +1,134 @@
+"""A workload under a policy, on the real kernel: run acts in it, look at what was reported."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bulkhead.policy.parse import parse_text
+from bulkhead.policy.resolve import resolve
+
+from bulkhead.agent.names import EnforcerNames
+from bulkhead.agent.pump import Pump
+from bulkhead.enforcement.enforcer import Enforcer
+from bulkhead.enforcement.records import Records
+from bulkhead.kernel.instance import Instance
+from bulkhead.node import cgroups
+from bulkhead.node.container import Container
+from bulkhead.policy.rules import PolicyRules
+from bulkhead.report.identity import NodeIdentity
+from bulkhead.report.render import to_json
+from bulkhead.report.reporter import Reporter
+from bulkhead.v1.violation_pb2 import Entry
+
+_numbers = itertools.count(1)
+COMMAND_S = 120
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def denied(self) -> bool:
+        """Whether it failed with EPERM, as its own message says."""
+        return self.status != 0 and "Operation not permitted" in self.err
+
+
+class Kept:
+    """A sink that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        """Keep them."""
+        self.entries.extend(entries)
+
+    def retry(self) -> None:
+        """Nothing to do."""
+
+
+class Bench:
+    """One loaded instance for many boxes."""
+
+    def __init__(self, instance: Instance) -> None:
+        self.instance = instance
+        self.enforcer = Enforcer(instance, Records(None))
+        self.kept = Kept()
+        self.reporter = Reporter(EnforcerNames(self.enforcer), NodeIdentity("guest", "boot"), [self.kept])
+        self.pump = Pump(instance, self.reporter)
+
+    @contextmanager
+    def box(self, *policies: str) -> Iterator[Box]:
+        """A cgroup under some policies (YAML)."""
+        name = f"box-{os.getpid()}-{next(_numbers)}"
+        cgroup = cgroups.create(cgroups.mount_point() / name)
+        box = Box(self, cgroup)
+        try:
+            box.apply(*policies)
+            self.pump.take_over()
+            self.kept.entries.clear()
+            yield box
+        finally:
+            self.enforcer.release(cgroup.id)
+            cgroups.remove(cgroup.path)
+
+
+class Box:
+    """A workload's cgroup."""
+
+    def __init__(self, bench: Bench, cgroup: cgroups.Cgroup) -> None:
+        self._bench = bench
+        self.cgroup = cgroup
+
+    def apply(self, *policies: str) -> bool:
+        """Put it under these policies; whether anything changed."""
+        container = Container(self.cgroup.path.name, self.cgroup.path, self.cgroup.id, pid=os.getpid())
+        return self._bench.enforcer.enforce(container, rules_of(*policies))
+
+    def run(self, *argv: str, cgroup: Path | None = None) -> Done:
+        """Run a command in the cgroup (or one below it)."""
+        join = f'echo $$ > {cgroup or self.cgroup.path}/cgroup.procs || exit 99; exec "$@"'
+        command = ["/bin/bash", "-c", join, "bash", *argv]
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, errors="surrogateescape", timeout=COMMAND_S
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def sh(self, script: str) -> Done:
+        """Run a bash script in the cgroup."""
+        return self.run("/bin/bash", "-c", script)
+
+    def violations(self) -> list[dict[str, Any]]:
+        """What was reported since the box was made or since the last call, repeats and gaps included."""
+        self._bench.pump.take_over()
+        told = [to_json(entry) for entry in self._bench.kept.entries]
+        self._bench.kept.entries.clear()
+        return told
+
+
+def rules_of(*policies: str) -> list[PolicyRules]:
+    """The rules of policy documents, all of which must be good."""
+    rules = []
+    for text in policies:
+        parsed = parse_text(text, "test")
+        assert not parsed.problems, parsed.problems
+        rules += [resolve(policy) for policy in parsed.policies]
+    return rules
+
+
+def policy(spec: str, name: str = "p") -> str:
+    """A SecurityPolicy with the given spec: YAML, indented by two spaces."""
+    head = f"apiVersion: bulkhead.dev/v1alpha1\nkind: SecurityPolicy\nmetadata: {{name: {name}}}\n"
+    return f"{head}spec:\n  podSelector: {{}}\n{spec}"

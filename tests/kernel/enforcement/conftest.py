@@ -1,0 +1,20 @@
+"""One loaded instance for the whole suite: loading is slow under emulation, and a node has one too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bulkhead.kernel.bundles import bundle_for_this_kernel
+from bulkhead.kernel.instance import load_instance
+from tests.kernel.enforcement.box import Bench
+
+
+@pytest.fixture(scope="session")
+def bench() -> Iterator[Bench]:
+    """The instance, loaded for real."""
+    instance = load_instance(bundle_for_this_kernel(Path("/var/lib/bulkhead/bundles")))
+    yield Bench(instance)
+    instance.close()

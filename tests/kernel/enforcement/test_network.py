@@ -1,0 +1,205 @@
+"""`network.egress`: by address and port, at connect() and on packets, IPv4 and IPv6, TCP and UDP."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.kernel.enforcement.box import Bench, Box, Done, policy
+
+TRY = """
+import socket, sys
+family, kind, host, port = int(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
+s = socket.socket(family, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
+s.settimeout(10)
+if kind == "tcp":
+    s.connect((host, port)); s.sendall(b"x"); assert s.recv(1) == b"x"
+elif kind == "udp":
+    s.sendto(b"x", (host, port)); assert s.recv(1) == b"x"
+else:
+    s.connect((host, port)); s.send(b"x"); assert s.recv(1) == b"x"
+print("ok")
+"""
+ECHO = """
+import socket, sys, threading
+family, host, port = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+tcp = socket.create_server((host, port), family=family)
+udp = socket.socket(family, socket.SOCK_DGRAM); udp.bind((host, port))
+def answer(c):
+    while (data := c.recv(100)): c.sendall(data)
+def accept():
+    while True:
+        c, _ = tcp.accept(); threading.Thread(target=answer, args=(c,), daemon=True).start()
+threading.Thread(target=accept, daemon=True).start()
+print("ready", flush=True)
+while True:
+    data, peer = udp.recvfrom(100); udp.sendto(data, peer)
+"""
+
+
+@dataclass(frozen=True)
+class Peers:
+    """Echo servers outside the box, for TCP and UDP: two ports on each address."""
+
+    ports: tuple[int, int]
+
+    def attempt(self, box: Box, kind: str, host: str, port: int) -> Done:
+        """Talk to one of them from the box."""
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return box.run(sys.executable, "-S", "-c", TRY, str(int(family)), kind, host, str(port))
+
+
+@pytest.fixture(scope="module")
+def peers() -> Iterator[Peers]:
+    """Servers in processes of their own, ended by id."""
+    ports = (9000, 9001)
+    running = []
+    for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+        for port in ports:
+            command = [sys.executable, "-S", "-c", ECHO, str(int(family)), host, str(port)]
+            running.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+    for server in running:
+        assert server.stdout
+        assert server.stdout.readline() == "ready\n"
+    yield Peers(ports)
+    for server in running:
+        server.kill()
+        server.wait()
+
+
+def deny(cidr: str, ports: str, action: str = "Deny") -> str:
+    """One rule."""
+    return policy(f"""
+  network:
+    egress:
+      rules:
+      - {{name: r, action: {action}, to: [{{cidr: "{cidr}"}}], ports: [{ports}]}}
+""")
+
+
+@pytest.mark.parametrize(("host", "cidr"), [("127.0.0.1", "127.0.0.1/32"), ("::1", "::1/128")])
+@pytest.mark.parametrize("kind", ["tcp", "udp", "connected-udp"])
+def test_a_denied_port_is_refused_at_once_and_its_neighbour_answers(
+    bench: Bench, peers: Peers, host: str, cidr: str, kind: str
+) -> None:
+    """EPERM for the port of the rule; the other port, and the same port by the other protocol, go on working."""
+    protocol = "TCP" if kind == "tcp" else "UDP"
+    allowed, denied = peers.ports
+    with bench.box(deny(cidr, f"{{protocol: {protocol}, port: {denied}}}")) as box:
+        assert peers.attempt(box, kind, host, denied).denied
+        (violation,) = box.violations()
+        assert peers.attempt(box, kind, host, allowed).out == "ok\n"
+        assert peers.attempt(box, "udp" if kind == "tcp" else "tcp", host, denied).out == "ok\n"
+        assert box.violations() == []
+    shown = f"[{host}]" if ":" in host else host
+    assert (violation["operation"], violation["rule"]) == ("Egress", "r")
+    assert violation["object"] == f"{shown}:{denied}/{protocol.lower()}"
+
+
+def test_an_allow_list_with_an_exception(bench: Bench, peers: Peers) -> None:
+    """default Deny: only what a rule allows, less its exceptions."""
+    text = policy("""
+  network:
+    egress:
+      default: Deny
+      rules:
+      - name: local
+        action: Allow
+        to: [{cidr: 127.0.0.0/8, except: [127.0.0.2/32]}]
+        ports: [{protocol: TCP, port: 9000, endPort: 9000}]
+""")
+    with bench.box(text) as box:
+        assert peers.attempt(box, "tcp", "127.0.0.1", 9000).out == "ok\n"
+        assert peers.attempt(box, "tcp", "127.0.0.1", 9001).denied
+        assert peers.attempt(box, "udp", "127.0.0.1", 9000).denied
+        assert peers.attempt(box, "tcp", "127.0.0.2", 9000).denied
+        assert peers.attempt(box, "tcp", "::1", 9000).denied
+
+
+def test_mapped_addresses_are_ipv4(bench: Bench, peers: Peers) -> None:
+    """::ffff:127.0.0.1 is 127.0.0.1."""
+    with bench.box(deny("127.0.0.1/32", "{protocol: TCP, port: 9001}")) as box:
+        assert peers.attempt(box, "tcp", "::ffff:127.0.0.1", 9001).denied
+        assert peers.attempt(box, "tcp", "::ffff:127.0.0.1", 9000).out == "ok\n"
+
+
+@pytest.mark.parametrize("kind", ["tcp", "udp", "connected-udp"])
+def test_kill_ends_the_process(bench: Bench, peers: Peers, kind: str) -> None:
+    """Action Kill: SIGKILL before anything leaves."""
+    protocol = "TCP" if kind == "tcp" else "UDP"
+    with bench.box(deny("127.0.0.1/32", f"{{protocol: {protocol}, port: 9001}}", "Kill")) as box:
+        assert peers.attempt(box, kind, "127.0.0.1", 9001).status in (-9, 137)
+        assert {each["verdict"] for each in box.violations()} == {"KILLED"}
+        assert peers.attempt(box, kind, "127.0.0.1", 9000).out == "ok\n"
+
+
+@pytest.mark.parametrize("kind", ["tcp", "udp"])
+def test_audit_reports_and_lets_through(bench: Bench, peers: Peers, kind: str) -> None:
+    """Action Audit: the peer answers, and the violation says AUDITED."""
+    protocol = kind.upper()
+    with bench.box(deny("127.0.0.1/32", f"{{protocol: {protocol}, port: 9001}}", "Audit")) as box:
+        assert peers.attempt(box, kind, "127.0.0.1", 9001).out == "ok\n"
+        assert {each["verdict"] for each in box.violations()} == {"AUDITED"}
+
+
+def test_an_open_connection_is_cut_when_the_policy_forbids_it(bench: Bench, peers: Peers) -> None:
+    """An allowed connection is cut at its next packet under a stricter policy; the neighbour's is not."""
+    script = TRY.replace(
+        'print("ok")',
+        """
+import time
+print("up", flush=True)
+sys.stdin.readline()
+s.settimeout(3)
+try:
+    s.sendall(b"y"); print("echo" if s.recv(1) == b"y" else "closed", flush=True)
+except OSError as error:
+    print("cut", flush=True)
+""",
+    )
+    with bench.box(deny("10.0.0.0/8", "{protocol: TCP, port: 1}")) as box:
+        running = []
+        for port in peers.ports:
+            command = [
+                "/bin/bash",
+                "-c",
+                f'echo $$ > {box.cgroup.path}/cgroup.procs; exec "$@"',
+                "bash",
+                sys.executable,
+                "-S",
+                "-c",
+                script,
+                str(int(socket.AF_INET)),
+                "tcp",
+                "127.0.0.1",
+                str(port),
+            ]
+            running.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+        for each in running:
+            assert each.stdout
+            assert each.stdout.readline() == "up\n"
+        box.apply(deny("127.0.0.1/32", "{protocol: TCP, port: 9001}"))
+        answers = [each.communicate("go\n", timeout=60)[0] for each in running]
+    assert answers == ["echo\n", "cut\n"]
+
+
+def test_a_server_in_the_box_answers_under_default_deny(bench: Bench) -> None:
+    """Segments of a connection that the peer opened are not judged as egress of their own."""
+    with bench.box(policy("  network: {egress: {default: Deny}}")) as box:
+        join = f'echo $$ > {box.cgroup.path}/cgroup.procs; exec "$@"'
+        command = ["/bin/bash", "-c", join, "bash", sys.executable, "-S", "-c", ECHO]
+        server = subprocess.Popen([*command, str(int(socket.AF_INET)), "127.0.0.1", "9100"], stdout=subprocess.PIPE)
+        try:
+            assert server.stdout
+            assert server.stdout.readline() == b"ready\n"
+            with socket.create_connection(("127.0.0.1", 9100), timeout=20) as client:
+                client.sendall(b"x")
+                assert client.recv(1) == b"x"
+        finally:
+            server.kill()
+            server.wait()
