@@ -1,0 +1,37 @@
+"""The probes compiled for the guest's kernel, before it boots.
+
+Why here: the compiler needs the guest's type information only, and takes twenty times longer inside an emulated machine.
+The guest finds the result through BULKHEAD_BUNDLES. Next step: `boot` starts the machine.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import sys
+
+from bulkhead.errors import BulkheadError, ProgramRefused
+from bulkhead.kernel.bundle import cached_bundle, cached_path
+from bulkhead.kernel.compiler import compile_bundle
+
+from tools.vm import CACHE, BenchError
+from tools.vm.kernels import Kernel
+
+BUNDLES = CACHE / "bundles"
+
+
+def prepare(kernel: Kernel) -> None:
+    """Compile for `kernel`, unless the cache has what these sources would give. Raises `BenchError`."""
+    if cached_bundle(kernel.btf, BUNDLES) is not None:
+        return
+    BUNDLES.mkdir(parents=True, exist_ok=True)
+    with (BUNDLES / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if cached_bundle(kernel.btf, BUNDLES) is not None:
+            return
+        print(f"vm: compiling the probes for Linux {kernel.release}", file=sys.stderr, flush=True)
+        try:
+            compile_bundle(kernel.btf, cached_path(kernel.btf, BUNDLES))
+        except ProgramRefused as error:
+            raise BenchError(f"{error}\n{error.log}") from error
+        except BulkheadError as error:
+            raise BenchError(str(error)) from error
