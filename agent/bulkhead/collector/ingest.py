@@ -49,12 +49,10 @@ class Ingest:
     async def stream(self, requests: AsyncIterator[bytes], context: Context) -> None:
         """One agent, from its Hello to the end of its stream."""
         futures: asyncio.Queue[asyncio.Future[int] | None] = asyncio.Queue(STREAM_BATCHES)
-        acknowledging: asyncio.Task[None] | None = None
         try:
             source = await self._greet(requests, context)
-            acknowledging = asyncio.create_task(acknowledge(futures, context))
             receiving = asyncio.create_task(self._receive(source, requests, futures))
-            await first_failure(receiving, acknowledging)
+            await first_failure(receiving, asyncio.create_task(acknowledge(futures, context)))
         except Refused as error:
             log.warning("agent_refused", peer=context.peer(), reason=str(error))
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))

@@ -84,6 +84,10 @@ class Collector:
             return self._server.add_secure_port(self._options.listen, self._credentials)
         return self._server.add_insecure_port(self._options.listen)
 
+    async def failed(self) -> None:
+        """Returns never; raises what ended the commits, without which a collector is none."""
+        await asyncio.shield(self._committing)
+
     async def stop(self, grace_s: float = GRACE_S) -> None:
         """Ends streams and gives the store back. What was not acknowledged is with the agents."""
         await self._server.stop(grace_s)
@@ -107,12 +111,15 @@ def credentials(tls: TlsFiles) -> grpc.ServerCredentials | None:
 
 
 async def serve(options: CollectorOptions) -> None:
-    """Serves until SIGTERM or SIGINT."""
+    """Serves until SIGTERM or SIGINT. What ends it otherwise is raised, so that whoever started it starts it anew."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     collector = Collector(options)
     await collector.start()
-    await stopping.wait()
+    ends = [asyncio.create_task(stopping.wait()), asyncio.create_task(collector.failed())]
+    ended, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     await collector.stop()
+    for each in ended:
+        each.result()

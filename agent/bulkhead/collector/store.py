@@ -278,7 +278,16 @@ class Store:
     # Retention
 
     def retain(self) -> None:
-        """Removes the oldest files that are too old or too much; the newest stays. Called between commits."""
+        """Removes the oldest files that are too old or too much; the newest stays. Called between commits.
+
+        A file that cannot be removed is tried again the next time: retention never stops commits.
+        """
+        try:
+            self._retain()
+        except (sqlite3.Error, OSError) as error:
+            log.error("store_retention_failed", path=str(self._directory), error=str(error))
+
+    def _retain(self) -> None:
         horizon = self._wall_s() - self._limits.retain_s
         sizes = {first: self._file_bytes(first) for first in self._files}
         total = sum(sizes.values())
