@@ -1,62 +1,89 @@
-"""The command line of the VM bench: `python -m tools.vm kernels|run|test`."""
+"""`python -m tools.vm`: kernels fetched, a command or the kernel tests run in a virtual machine.
+
+Why here: the thin edge between a terminal or a CI job and the bench. Next steps: `kernels.fetched`, `boot.run`.
+"""
 
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
+from pathlib import Path
+from types import FrameType
 
-from tools.vm import BenchError, kernels, suite
-from tools.vm.boot import run
-from tools.vm.qemu import DEFAULT_LSM, Machine
+from tools.vm import BenchError, boot, kernels, qemu
 
-EXAMPLE = """\
-examples:
-  python -m tools.vm run --kernel 6.1 -- uname -r
-  python -m tools.vm run --kernel 6.12 --lsm landlock,lockdown -- bulkhead doctor
-  python -m tools.vm test --kernel 6.12 -k exec
-"""
+INTERRUPTED = 130
+TESTS = "tests/kernel"
 
 
-def main() -> int:
-    """Run a command line; returns its exit status."""
-    parser = _parser()
-    arguments, rest = parser.parse_known_args()
+def parser() -> argparse.ArgumentParser:
+    """What the command line offers."""
+    top = argparse.ArgumentParser(prog="python -m tools.vm", description="Virtual machines for tests and measurements.")
+    actions = top.add_subparsers(dest="action", required=True)
+    fetch = actions.add_parser("kernels", help="fetch kernels into the cache")
+    fetch.add_argument("names", nargs="*", metavar="KERNEL", help=f"of {', '.join(kernels.SUITES)}; all by default")
+    one = actions.add_parser("run", help="run a command in a virtual machine", usage="%(prog)s [options] -- COMMAND…")
+    _add_machine(one)
+    tests = actions.add_parser("test", help="run the kernel tests in a virtual machine", usage="%(prog)s [options] [pytest's arguments]")
+    _add_machine(tests)
+    return top
+
+
+def _add_machine(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--kernel", required=True, metavar="KERNEL", help=f"one of {', '.join(kernels.SUITES)}")
+    command.add_argument("--cpus", type=int, default=2, help="virtual processors (%(default)s)")
+    command.add_argument("--memory", default="4G", help="in QEMU's notation (%(default)s)")
+    command.add_argument("--lsm", default=qemu.DEFAULT_LSM, metavar="LIST", help="the kernel's lsm= (%(default)s)")
+    command.add_argument("--icount", action="store_true", help="one processor whose clock counts instructions")
+    command.add_argument("--timeout", type=float, default=1800.0, metavar="SECONDS", help="(%(default)g)")
+    command.add_argument("--results", type=Path, metavar="FOLDER", help="the guest may write to it")
+
+
+def main(arguments: list[str]) -> int:
+    """The exit status of what was asked for on the command line."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    options, rest = parser().parse_known_args(arguments)
     try:
-        if arguments.verb == "kernels":
-            for name in arguments.names or kernels.SUITES:
-                print(f"{name}: {kernels.fetched(name).release}")
+        if options.action == "kernels":
+            for name in [*options.names, *rest] or kernels.SUITES:
+                kernels.fetched(name)
             return 0
-        machine = Machine(cpus=arguments.cpus, memory=arguments.memory, lsm=arguments.lsm, icount=arguments.icount)
-        if arguments.verb == "test":
-            return suite.test(arguments.kernel, rest, machine)
-        command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
-        if not command:
-            parser.error("no command was given to run: write it after `--`")
-        return run(command, arguments.kernel, machine, timeout_s=arguments.timeout)
+        return boot.run(
+            _command(options.action, rest),
+            options.kernel,
+            cpus=options.cpus,
+            memory=options.memory,
+            lsm=options.lsm,
+            icount=options.icount,
+            timeout_s=options.timeout,
+            results=options.results,
+        )
     except BenchError as error:
         print(f"vm: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("vm: interrupted, the guest was ended", file=sys.stderr)
+        return INTERRUPTED
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.vm", epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    verbs = parser.add_subparsers(dest="verb", required=True)
-    fetch = verbs.add_parser("kernels", help="fetch kernels into the cache")
-    fetch.add_argument("names", nargs="*", choices=[[], *kernels.SUITES], metavar="KERNEL")
-    for name, text in (("run", "run a command in a VM"), ("test", "run the kernel tests in a VM")):
-        verb = verbs.add_parser(name, help=text)
-        verb.add_argument("--kernel", default="6.12", choices=kernels.SUITES)
-        verb.add_argument("--cpus", type=int, default=2)
-        verb.add_argument("--memory", default="4G")
-        verb.add_argument("--lsm", default=DEFAULT_LSM, help="the active LSMs, in order")
-        verb.add_argument("--icount", action="store_true", help="one CPU, whose clock counts instructions")
-        if name == "run":
-            verb.add_argument("--timeout", type=float, metavar="SECONDS")
-            verb.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
-    return parser
+def _command(action: str, rest: list[str]) -> list[str]:
+    words = rest[1:] if rest[:1] == ["--"] else rest
+    if action == "test":
+        return ["python", "-m", "pytest", "-p", "no:cacheprovider", *(words or []), *_unless_chosen(words)]
+    if not words:
+        raise BenchError("no command to run: give it after --")
+    return words
+
+
+def _unless_chosen(words: list[str]) -> list[str]:
+    """The tests' folder, unless the arguments say which tests."""
+    return [] if any(word.startswith(TESTS) for word in words) else [TESTS]
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

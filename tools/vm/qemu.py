@@ -34,10 +34,20 @@ def kernel_arguments(machine: Machine) -> str:
     return " ".join([*words, *machine.append.split()])
 
 
-def qemu_command(
-    machine: Machine, *, image: Path, initramfs: Path, console: Path, ports: Mapping[str, int], results: Path
+def qemu_command(  # noqa: PLR0913  # what belongs to one run
+    machine: Machine,
+    *,
+    image: Path,
+    initramfs: Path,
+    console: Path,
+    ports: Mapping[str, int],
+    folders: Mapping[str, tuple[Path, bool]],
 ) -> list[str]:
-    """QEMU's command line. `ports` are connected sockets by the name that the guest finds them under."""
+    """QEMU's command line.
+
+    `ports` are connected sockets by the name that the guest finds them under, `folders` are shared under theirs: each a
+    path, and whether the guest may only read it.
+    """
     command = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
     command += ["-machine", "q35", "-cpu", "max"]
     command += ["-m", machine.memory, "-smp", str(1 if machine.icount else machine.cpus)]
@@ -48,9 +58,11 @@ def qemu_command(
     for name, descriptor in ports.items():
         command += ["-chardev", f"socket,id={name},fd={descriptor}"]
         command += ["-device", f"virtserialport,chardev={name},name={name}"]
-    share = "security_model=none,multidevs=remap"
-    command += ["-virtfs", f"local,path=/,mount_tag=machine,readonly=on,{share}"]
-    command += ["-virtfs", f"local,path={_quoted(results)},mount_tag=results,{share}"]
+    for name, (path, read_only) in folders.items():
+        access = "on" if read_only else "off"
+        options = f"security_model=none,multidevs=remap,readonly={access}"
+        command += ["-fsdev", f"local,id={name},path={_quoted(path)},{options}"]
+        command += ["-device", f"virtio-9p-pci,fsdev={name},mount_tag={name}"]
     return [*command, *machine.qemu_options]
 
 

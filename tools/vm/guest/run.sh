@@ -4,7 +4,6 @@
 vm=/run/vm
 b=$vm/busybox
 . $vm/settings
-export PATH="$GUEST_PATH"
 
 port() { # the device of a named port
     for port in /sys/class/virtio-ports/*; do
