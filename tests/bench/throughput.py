@@ -49,7 +49,9 @@ def violation(number: int) -> Violation:
         message="no package managers in web",
         operation="Exec",
         object=Object(path=b"/usr/bin/apt-get"),
-        process=Process(pid=number % 32_768, executable=b"/usr/bin/bash", arguments=[b"bash", b"-c", b"apt-get update"]),
+        process=Process(
+            pid=number % 32_768, executable=b"/usr/bin/bash", arguments=[b"bash", b"-c", b"apt-get update"]
+        ),
         pod=f"web-{number % 10}",
         namespace="shop",
         container="web",
