@@ -77,14 +77,13 @@ def load_policies(paths: list[Path], labels: Labels) -> tuple[tuple[PolicyRules,
     """The rules of every good document in some files, and what is wrong with the others."""
     from bulkhead.policy.parse import parse_files  # noqa: PLC0415  # the models are slow to build
     from bulkhead.policy.resolve import resolve  # noqa: PLC0415
-    from bulkhead.policy.select import selects  # noqa: PLC0415
+    from bulkhead.policy.select import Candidate, selects  # noqa: PLC0415
 
     parsed = parse_files(paths)
     wanted = [
         policy
         for policy in parsed.policies
-        if labels.labels is None
-        or selects(policy, namespace=policy.namespace, labels=labels.labels, namespace_labels={}, container="")
+        if labels.labels is None or selects(policy, Candidate(policy.namespace, labels.labels))
     ]
     return tuple(resolve(policy) for policy in wanted), parsed.problems
 

@@ -1,0 +1,71 @@
+"""`bulkhead policy validate`: every problem with file, line, field and remedy."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bulkhead.policy.parse import Parsed
+
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+EXAMPLE = """\
+example:
+  bulkhead policy validate examples/*.yaml
+
+exit status: 0 all are good; 2 some are refused, or a file cannot be read
+"""
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add the command and its options."""
+    parser = subparsers.add_parser(
+        "validate",
+        help="check policy documents",
+        description="Checks policy documents as the agent and the API server would. `-` reads standard input.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print a line for each good policy and each problem."""
+    from bulkhead.policy.parse import parse_files  # noqa: PLC0415  # the models are slow to build
+
+    parsed = parse_files(arguments.files)
+    for line in _as_json(parsed) if arguments.output == "json" else _as_text(parsed):
+        print(line)
+    return 2 if parsed.problems else 0
+
+
+def _as_text(parsed: Parsed) -> list[str]:
+    good = [
+        f"{place.file}:{place.line}: ok {policy.kind} {policy.namespace}/{policy.name}".replace(" /", " ")
+        for policy, place in zip(parsed.policies, parsed.places, strict=True)
+    ]
+    return good + [str(problem) for problem in parsed.problems]
+
+
+def _as_json(parsed: Parsed) -> list[str]:
+    good = [
+        {"file": place.file, "line": place.line, "policy": f"{policy.namespace}/{policy.name}".lstrip("/"), "ok": True}
+        for policy, place in zip(parsed.policies, parsed.places, strict=True)
+    ]
+    bad = [
+        {
+            "file": problem.file,
+            "line": problem.line,
+            "field": problem.field,
+            "message": problem.message,
+            "remedy": problem.remedy,
+            "policy": problem.policy,
+        }
+        for problem in parsed.problems
+    ]
+    return [json.dumps(each) for each in [*good, *bad]]

@@ -1,0 +1,124 @@
+"""A policy document to its rules: names become numbers, defaults become explicit. Pure. Next step: `policy.merge`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_network
+
+from bulkhead.abi import Operation
+from bulkhead.errors import InternalError
+from bulkhead.policy import model
+from bulkhead.policy.capabilities import capability_number
+from bulkhead.policy.rules import (
+    Action,
+    CapabilityRule,
+    Default,
+    Mode,
+    NetworkRule,
+    PathRule,
+    Peer,
+    PolicyRules,
+    Ports,
+    RuleReference,
+    Section,
+)
+
+PROTOCOLS = {"TCP": 6, "UDP": 17}  # IPPROTO_TCP, IPPROTO_UDP
+LAST_PORT = 65_535
+
+
+def resolve(policy: model.Policy) -> PolicyRules:
+    """What a policy says; nothing where it is Disabled."""
+    if policy.spec.mode == "Disabled":
+        return PolicyRules()
+    return _Resolver(policy).rules()
+
+
+class _Resolver:
+    """One policy."""
+
+    def __init__(self, policy: model.Policy) -> None:
+        self._policy = policy
+        self._spec = policy.spec
+        self._mode = Mode(policy.spec.mode)
+
+    def rules(self) -> PolicyRules:
+        """All of it."""
+        egress = self._spec.network.egress if self._spec.network else None
+        return PolicyRules(
+            paths=tuple(self._paths()),
+            networks=tuple(self._egress(egress)) if egress else (),
+            capabilities=tuple(self._capabilities()),
+            defaults=tuple(self._defaults()),
+        )
+
+    def _paths(self) -> Iterator[PathRule]:
+        for index, program in enumerate(self._spec.exec.rules if self._spec.exec else []):
+            operations = frozenset({Operation.EXEC})
+            yield self._path_rule(Section.EXEC, index, program, operations)
+        for index, file in enumerate(self._spec.files.rules if self._spec.files else []):
+            operations = frozenset(Operation[word.upper()] for word in file.operations or [])
+            yield self._path_rule(Section.FILES, index, file, operations)
+
+    def _path_rule(
+        self, section: Section, index: int, rule: model.ExecRule | model.FileRule, operations: frozenset[Operation]
+    ) -> PathRule:
+        reference = self._reference(section, rule.name or f"rules[{index}]")
+        return PathRule(reference, self._mode, _action(rule.action), operations, tuple(rule.paths))
+
+    def _egress(self, egress: model.EgressSection) -> Iterator[NetworkRule]:
+        for index, rule in enumerate(egress.rules):
+            reference = self._reference(Section.EGRESS, rule.name or f"rules[{index}]")
+            peers = tuple(_peer(peer) for peer in rule.to)
+            yield NetworkRule(reference, self._mode, _action(rule.action), peers, tuple(map(_ports, rule.ports)))
+
+    def _capabilities(self) -> Iterator[CapabilityRule]:
+        for index, rule in enumerate(self._spec.capabilities.rules if self._spec.capabilities else []):
+            reference = self._reference(Section.CAPABILITIES, rule.name or f"rules[{index}]")
+            numbers = frozenset(map(_capability, rule.names))
+            yield CapabilityRule(reference, self._mode, _action(rule.action), numbers)
+
+    def _defaults(self) -> Iterator[Default]:
+        sections: dict[Section, model.Section | None] = {
+            Section.EXEC: self._spec.exec,
+            Section.FILES: self._spec.files,
+            Section.EGRESS: self._spec.network.egress if self._spec.network else None,
+            Section.CAPABILITIES: self._spec.capabilities,
+        }
+        for section, part in sections.items():
+            if part and part.default:
+                yield Default(self._reference(section, "default"), self._mode, section, _action(part.default))
+
+    def _reference(self, section: Section, rule: str) -> RuleReference:
+        return RuleReference(
+            policy_namespace=self._policy.namespace,
+            policy=self._policy.name,
+            section=section.value,
+            rule=rule,
+            severity=self._spec.severity,
+            message=self._spec.message,
+            tags=tuple(self._spec.tags),
+        )
+
+
+def _action(word: str) -> Action:
+    return Action[word.upper()]
+
+
+def _peer(peer: model.Peer) -> Peer:
+    if peer.cidr is None:
+        raise InternalError("a peer without cidr was not refused before; nothing of its policy is enforced")
+    return Peer(ip_network(peer.cidr), tuple(ip_network(text) for text in peer.excluded))
+
+
+def _ports(ports: model.PortRange) -> Ports:
+    if ports.port is None:
+        return Ports(PROTOCOLS[ports.protocol], 0, LAST_PORT)
+    return Ports(PROTOCOLS[ports.protocol], ports.port, ports.end_port or ports.port)
+
+
+def _capability(name: str) -> int:
+    number = capability_number(name)
+    if number is None:
+        raise InternalError(f"capability {name} was not refused before; nothing of its policy is enforced")
+    return number

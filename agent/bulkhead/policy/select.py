@@ -1,0 +1,56 @@
+"""Whether a policy selects a container. Pure; the meaning of label selectors is the Kubernetes API's.
+
+Source: the LabelSelector of k8s.io/apimachinery, meta/v1. Next step: `bulkhead.agent.desired`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from bulkhead.policy.model import ClusterSecurityPolicy, LabelSelector, Policy, Requirement
+
+Labels = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A container as selectors see it: its pod's namespace and labels, its namespace's labels, its name."""
+
+    namespace: str = ""
+    labels: Labels = field(default_factory=dict, hash=False)
+    namespace_labels: Labels = field(default_factory=dict, hash=False)
+    container: str = ""
+
+
+def selects(policy: Policy, candidate: Candidate) -> bool:
+    """Whether the policy holds for the container."""
+    if isinstance(policy, ClusterSecurityPolicy):
+        if not selector_matches(policy.spec.namespace_selector, candidate.namespace_labels):
+            return False
+    elif candidate.namespace and candidate.namespace != policy.namespace:
+        return False
+    named = policy.spec.containers
+    if named and not any(fnmatchcase(candidate.container, pattern) for pattern in named):
+        return False
+    return selector_matches(policy.spec.pod_selector, candidate.labels)
+
+
+def selector_matches(selector: LabelSelector, labels: Labels) -> bool:
+    """Whether all of a selector holds for labels."""
+    exact = all(labels.get(key) == value for key, value in selector.match_labels.items())
+    return exact and all(_requirement_matches(each, labels) for each in selector.match_expressions)
+
+
+def _requirement_matches(requirement: Requirement, labels: Labels) -> bool:
+    value = labels.get(requirement.key)
+    match requirement.operator:
+        case "In":
+            return value is not None and value in requirement.values
+        case "NotIn":
+            return value is None or value not in requirement.values
+        case "Exists":
+            return value is not None
+        case "DoesNotExist":
+            return value is None

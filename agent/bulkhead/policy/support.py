@@ -1,0 +1,84 @@
+"""What parses but is not enforced yet: refused by name, never accepted in silence.
+
+One table. When something becomes enforced, its row goes. Next step: `policy.parse` reports what is found here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from bulkhead.policy.model import FileRule, Policy
+
+Path = tuple[str | int, ...]
+Found = tuple[Path, str, str]
+
+ENFORCED_FILE_OPERATIONS = ("Read", "Write", "Create")
+
+
+def _given(field: str) -> Callable[[Any], bool]:
+    """Whether a field of a model says something."""
+    return lambda part: bool(getattr(part, field, None))
+
+
+# (where, field in the document, whether it is used, what is not enforced, what to do instead)
+# A `*` in where stands for every entry of a list.
+_ROWS: tuple[tuple[tuple[str, ...], str, Callable[[Any], bool], str], ...] = (
+    (("exec", "rules", "*"), "by", _given("by"), "the acting program (by)"),
+    (("exec", "rules", "*"), "notInImage", _given("not_in_image"), "notInImage"),
+    (("exec", "rules", "*"), "fileless", _given("fileless"), "fileless"),
+    (("files", "rules", "*"), "by", _given("by"), "the acting program (by)"),
+    (("capabilities", "rules", "*"), "by", _given("by"), "the acting program (by)"),
+    (("network", "egress", "rules", "*"), "by", _given("by"), "the acting program (by)"),
+    (("network", "egress", "rules", "*", "to", "*"), "dns", _given("dns"), "DNS names"),
+    (
+        ("network", "egress", "rules", "*", "to", "*"),
+        "podSelector",
+        lambda peer: peer.pod_selector is not None,
+        "pods as peers",
+    ),
+    (
+        ("network", "egress", "rules", "*", "to", "*"),
+        "namespaceSelector",
+        lambda peer: peer.namespace_selector is not None,
+        "namespaces as peers",
+    ),
+    (("network",), "ingress", _given("ingress"), "network.ingress"),
+    (("network",), "sockets", _given("sockets"), "network.sockets"),
+    ((), "operations", _given("operations"), "operations"),
+    ((), "nodeSelector", lambda spec: getattr(spec, "node_selector", None) is not None, "processes of nodes"),
+)
+
+
+def unsupported(policy: Policy) -> Iterator[Found]:
+    """(path, message, remedy) of everything in a policy that this version does not enforce."""
+    for where, field, is_used, what in _ROWS:
+        for path, part in _parts(policy.spec, where, ("spec",)):
+            if is_used(part):
+                yield (*path, field), f"{what} is not enforced yet", "leave it out: the whole policy is refused with it"
+    for path, rule in _parts(policy.spec, ("files", "rules", "*"), ("spec",)):
+        yield from _file_operations(path, rule)
+
+
+def _parts(part: Any, where: tuple[str, ...], path: Path) -> Iterator[tuple[Path, Any]]:
+    """Every part of a document that a row speaks of."""
+    if part is None:
+        return
+    if not where:
+        yield path, part
+    elif where[0] == "*":
+        for index, entry in enumerate(part):
+            yield from _parts(entry, where[1:], (*path, index))
+    else:
+        yield from _parts(getattr(part, where[0]), where[1:], (*path, where[0]))
+
+
+def _file_operations(path: Path, rule: FileRule) -> Iterator[Found]:
+    enforced = ", ".join(ENFORCED_FILE_OPERATIONS)
+    if rule.operations is None:
+        message = "a rule on all operations is not enforced yet: it would hold for some only"
+        yield (*path, "operations"), message, f"write operations: [{enforced}]"
+        return
+    for index, operation in enumerate(rule.operations):
+        if operation not in ENFORCED_FILE_OPERATIONS:
+            yield (*path, "operations", index), f"{operation} is not enforced yet", f"use {enforced}"
