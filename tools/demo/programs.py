@@ -38,7 +38,11 @@ class Program:
             if event in self._log.read_text():
                 return
             time.sleep(0.1)
-        raise RuntimeError(f"{event} was not logged in {timeout_s} s:\n{self._log.read_text()[-2000:]}")
+        raise RuntimeError(f"{event} was not logged in {timeout_s} s:\n{self.log()}")
+
+    def log(self) -> str:
+        """The end of what it said on stderr."""
+        return self._log.read_text()[-2000:]
 
     def kill(self) -> None:
         """SIGKILL: it has no chance to clean up."""

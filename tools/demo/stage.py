@@ -152,7 +152,7 @@ def wait_for_port(address: str, timeout_s: float, program: Program) -> None:
         with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=1):
             return
         time.sleep(0.1)
-    raise RuntimeError(f"nobody listens on {address}")
+    raise RuntimeError(f"nobody listens on {address}:\n{program.log()}")
 
 
 def main() -> int:

@@ -53,6 +53,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--tls-client-ca", metavar="FILE", type=Path, help="only clients that this authority signed")
     parser.add_argument("--retain", metavar="TIME", type=duration_s, default="7d", help="how long (%(default)s)")
     parser.add_argument("--retain-bytes", metavar="SIZE", type=size_bytes, default="10G", help="how much (%(default)s)")
+    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -55,6 +55,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--tls-ca", metavar="FILE", type=Path, help="authority of the collector's certificate, PEM")
     parser.add_argument("--tls-cert", metavar="FILE", type=Path, help="one's own certificate, PEM")
     parser.add_argument("--tls-key", metavar="FILE", type=Path, help="its key, PEM")
+    parser.set_defaults(run=run)
 
 
 def positive(text: str) -> int:
