@@ -78,8 +78,11 @@ static always_inline int read_packet(struct __sk_buff *skb, struct destination *
 	return 0;
 }
 
-/* Whether a TCP segment belongs to a connection that need not be judged now. */
-static always_inline int already_judged(struct __sk_buff *skb, u8 flags, struct ruling *ruling)
+/*
+ * Whether a TCP segment belongs to a connection that need not be judged now. Else `judged` is where to remember the
+ * epoch under which it was allowed, or null.
+ */
+static always_inline int already_judged(struct __sk_buff *skb, u8 flags, u32 epoch, struct socket_memory **judged)
 {
 	struct bpf_sock *socket = skb->sk;
 	struct socket_memory *memory;
@@ -94,10 +97,8 @@ static always_inline int already_judged(struct __sk_buff *skb, u8 flags, struct 
 	memory = socket_storage(MAP(sockets), socket, 0, opens ? STORAGE_CREATE : 0);
 	if (!memory)
 		return !opens;
-	if (!opens && memory->epoch == ruling->epoch)
-		return 1;
-	memory->epoch = ruling->epoch;
-	return 0;
+	*judged = memory;
+	return !opens && memory->epoch == epoch;
 }
 
 static always_inline int verdict_on_packet(struct network_state *state, u64 decision, u32 bytes)
@@ -125,6 +126,7 @@ PROGRAM(egress)(struct __sk_buff *skb)
 	struct network_state *state = local_storage(MAP(network), 0);
 	struct ruling ruling = { .container = state->container };
 	struct destination to = {};
+	struct socket_memory *judged = 0;
 	struct policy_set *set;
 	u64 decision;
 	u8 flags = 0;
@@ -137,12 +139,14 @@ PROGRAM(egress)(struct __sk_buff *skb)
 		set = set_of(&ruling);
 		decision = set ? set->network_unresolved : 0;
 		report_flags |= RECORD_UNRESOLVED;
-	} else if (to.protocol == IPPROTO_TCP && to.bits == 64 && already_judged(skb, flags, &ruling)) {
+	} else if (to.protocol == IPPROTO_TCP && to.bits == 64 && already_judged(skb, flags, ruling.epoch, &judged)) {
 		decision = 0;
 	} else {
 		decision = decide_address(&ruling, &to);
 	}
 	decision = without_kill(decision);
+	if (judged && !blocks(decision))
+		judged->epoch = ruling.epoch;
 	if (decision)
 		report_address(&ruling, &to, decision, report_flags);
 	return verdict_on_packet(state, decision, skb->len);

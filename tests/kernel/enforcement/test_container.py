@@ -34,7 +34,7 @@ def test_child_cgroups_are_covered_however_old(bench: Bench) -> None:
 def test_children_of_the_workload_are_covered(bench: Bench) -> None:
     """Across fork, exec, and a shell's background job."""
     with bench.box(DENY_ID) as box:
-        done = box.sh("sh -c 'sh -c \"/usr/bin/id; echo $?\"' & wait")
+        done = box.sh("sh -c 'sh -c \"/usr/bin/id; echo \\$?\"' & wait")
         assert done.out == "126\n"
 
 
