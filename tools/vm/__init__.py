@@ -3,8 +3,9 @@
 Why here: the machines we develop and test on may refuse to load LSM programs, and the same suite has to hold on several
 kernels. QEMU's emulation needs neither KVM nor privileges of the host, and the guest sees the machine's own files.
 
-`kernels` fetches Debian's kernels into the ignored cache, `initramfs` makes what boots, `qemu` writes the command lines,
-`boot` runs one command in one VM, `suite` runs tests/kernel. The command line is `__main__`. Start reading at `boot.run`.
+`kernels` fetches Debian's kernels into the ignored cache, `initramfs` makes what boots, `qemu` writes the command line,
+`boot` runs one command in one VM, `suite` says what tests/kernel is run with. The command line is `__main__`. Start
+reading at `boot.run`.
 """
 
 from __future__ import annotations

@@ -11,46 +11,29 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from tools.vm import BenchError, boot, kernels, qemu
+from tools.vm import BenchError, boot, kernels, qemu, suite
 
 INTERRUPTED = 130
-TESTS = "tests/kernel"
-
-
-def parser() -> argparse.ArgumentParser:
-    """What the command line offers."""
-    top = argparse.ArgumentParser(prog="python -m tools.vm", description="Virtual machines for tests and measurements.")
-    actions = top.add_subparsers(dest="action", required=True)
-    fetch = actions.add_parser("kernels", help="fetch kernels into the cache")
-    fetch.add_argument("names", nargs="*", metavar="KERNEL", help=f"of {', '.join(kernels.SUITES)}; all by default")
-    one = actions.add_parser("run", help="run a command in a virtual machine", usage="%(prog)s [options] -- COMMAND…")
-    _add_machine(one)
-    tests = actions.add_parser("test", help="run the kernel tests in a virtual machine", usage="%(prog)s [options] [pytest's arguments]")
-    _add_machine(tests)
-    return top
-
-
-def _add_machine(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--kernel", required=True, metavar="KERNEL", help=f"one of {', '.join(kernels.SUITES)}")
-    command.add_argument("--cpus", type=int, default=2, help="virtual processors (%(default)s)")
-    command.add_argument("--memory", default="4G", help="in QEMU's notation (%(default)s)")
-    command.add_argument("--lsm", default=qemu.DEFAULT_LSM, metavar="LIST", help="the kernel's lsm= (%(default)s)")
-    command.add_argument("--icount", action="store_true", help="one processor whose clock counts instructions")
-    command.add_argument("--timeout", type=float, default=1800.0, metavar="SECONDS", help="(%(default)g)")
-    command.add_argument("--results", type=Path, metavar="FOLDER", help="the guest may write to it")
+EXAMPLES = """\
+examples:
+  python -m tools.vm kernels 6.1 6.12
+  python -m tools.vm run --kernel 6.1 -- uname -r
+  python -m tools.vm run --kernel 6.12 --lsm landlock,lockdown -- bulkhead doctor
+  python -m tools.vm test --kernel newest -k exec
+"""
 
 
 def main(arguments: list[str]) -> int:
-    """The exit status of what was asked for on the command line."""
+    """The exit status of what `arguments` ask for."""
     signal.signal(signal.SIGTERM, _interrupt)
-    options, rest = parser().parse_known_args(arguments)
     try:
+        options, command = parse(arguments)
         if options.action == "kernels":
-            for name in [*options.names, *rest] or kernels.SUITES:
-                kernels.fetched(name)
+            for name in options.names or kernels.SUITES:
+                print(f"{name}: Linux {kernels.fetched(name).release}")
             return 0
         return boot.run(
-            _command(options.action, rest),
+            command,
             options.kernel,
             cpus=options.cpus,
             memory=options.memory,
@@ -63,22 +46,41 @@ def main(arguments: list[str]) -> int:
         print(f"vm: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("vm: interrupted, the guest was ended", file=sys.stderr)
+        print("vm: interrupted; the guest was ended", file=sys.stderr)
         return INTERRUPTED
 
 
-def _command(action: str, rest: list[str]) -> list[str]:
-    words = rest[1:] if rest[:1] == ["--"] else rest
-    if action == "test":
-        return ["python", "-m", "pytest", "-p", "no:cacheprovider", *(words or []), *_unless_chosen(words)]
-    if not words:
-        raise BenchError("no command to run: give it after --")
-    return words
+def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Our options, and the command for the guest: what follows `--`, or pytest with what is not ours."""
+    parser = _parser()
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    options, others = parser.parse_known_args(arguments[:end])
+    command = arguments[end + 1 :]
+    if options.action == "test":
+        return options, suite.command([*others, *command])
+    if others:
+        parser.error(f"unknown: {' '.join(others)}; what is run in the guest comes after --")
+    if options.action == "run" and not command:
+        parser.error("no command to run: it comes after --")
+    return options, command
 
 
-def _unless_chosen(words: list[str]) -> list[str]:
-    """The tests' folder, unless the arguments say which tests."""
-    return [] if any(word.startswith(TESTS) for word in words) else [TESTS]
+def _parser() -> argparse.ArgumentParser:
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("python -m tools.vm", epilog=EXAMPLES, formatter_class=layout)
+    actions = parser.add_subparsers(dest="action", required=True)
+    fetch = actions.add_parser("kernels", help="fetch kernels into the cache")
+    fetch.add_argument("names", nargs="*", metavar="KERNEL", help=f"of {', '.join(kernels.SUITES)}; all when none")
+    for name, text in (("run", "run a command in a VM"), ("test", "run the kernel tests in a VM")):
+        one = actions.add_parser(name, help=text, allow_abbrev=False)
+        one.add_argument("--kernel", required=True, metavar="KERNEL", help=f"one of {', '.join(kernels.SUITES)}")
+        one.add_argument("--cpus", type=int, default=2, help="virtual processors (%(default)s)")
+        one.add_argument("--memory", default="4G", help="in QEMU's notation (%(default)s)")
+        one.add_argument("--lsm", default=qemu.DEFAULT_LSM, metavar="LIST", help="the kernel's lsm= (%(default)s)")
+        one.add_argument("--icount", action="store_true", help="one processor, whose clock counts instructions")
+        one.add_argument("--timeout", type=float, default=1800.0, metavar="SECONDS", help="(%(default)g)")
+        one.add_argument("--results", type=Path, metavar="FOLDER", help="the guest may write to it")
+    return parser
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

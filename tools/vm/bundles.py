@@ -1,7 +1,7 @@
 """The probes compiled for the guest's kernel, before it boots.
 
-Why here: the compiler needs the guest's type information only, and takes twenty times longer inside an emulated machine.
-The guest finds the result through BULKHEAD_BUNDLES. Next step: `boot` starts the machine.
+Why here: the compiler needs the guest's type information only, and takes twenty times longer in an emulated machine. The
+guest finds the result through BULKHEAD_BUNDLES. Next step: `boot` starts the machine.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import sys
 from bulkhead.errors import BulkheadError, ProgramRefused
 from bulkhead.kernel.bundle import cached_bundle, cached_path
 from bulkhead.kernel.compiler import compile_bundle
-
 from tools.vm import CACHE, BenchError
 from tools.vm.kernels import Kernel
 

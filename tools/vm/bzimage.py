@@ -1,7 +1,7 @@
 """The kernel's type information (BTF), taken out of a compressed kernel image without booting it.
 
-Why here: programs are compiled on the machine against the guest's BTF, ten times faster than in the guest. The layout is
-that of the kernel's Documentation/arch/x86/boot.rst and of ELF64. Pure, but for the decompressors of the system.
+Why here: programs are compiled on the machine against the guest's BTF, ten times faster than in the guest. The layout
+is that of the kernel's Documentation/arch/x86/boot.rst and of ELF64. Pure, but for the decompressors of the system.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What the guest boots from: an archive with busybox, a few modules, the first program and the command of this run.
 
-Why here: Debian's kernels have the drivers of our virtual machine as modules, so something must load them before there is
-a root file system. The archive is written by ourselves (format "newc", the kernel's
+Why here: Debian's kernels have the drivers of our virtual machine as modules, so something must load them before there
+is a root file system. The archive is written by ourselves (format "newc", the kernel's
 Documentation/driver-api/early-userspace/buffer-format.rst), in milliseconds and without the tools of a distribution.
 `qemu` hands it to the kernel; `guest/init.sh` is what runs first in it.
 """
@@ -41,8 +41,8 @@ def load_order(wanted: tuple[str, ...], dependencies: str, builtin: str) -> list
             continue
         if name not in needs:
             raise BenchError(f"the kernel has no module {name}, and the bench cannot boot it without")
-        path, needed = needs[name]
-        order += [file for file in [*reversed(needed), path] if file not in order]
+        module, needed = needs[name]
+        order += [file for file in [*reversed(needed), module] if file not in order]
     return order
 
 

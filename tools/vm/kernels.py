@@ -1,7 +1,7 @@
 """Debian's kernels in `.cache/kernels/<name>/`: fetched by apt, unpacked there, never installed.
 
-Why here: apt knows the mirror, checks signatures and honours the machine's proxies. It is given lists and a cache of its
-own, so the machine's package state is not touched. A kernel folder holds `vmlinuz`, `config`, `vmlinux.btf`, `release`
+Why here: apt knows the mirror, checks signatures and honours the machine's proxies. It is given lists and a cache of
+its own, so the machine's package state is not touched. A kernel folder holds `vmlinuz`, `config`, `vmlinux.btf`, `release`
 and `lib/modules/<release>`; it appears under its name in one step, when it is complete. `initramfs` uses the modules.
 """
 

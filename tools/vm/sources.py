@@ -39,7 +39,8 @@ def _stanzas(text: str) -> Iterator[Source]:
         if "deb" not in fields.get("types", "").split() or fields.get("enabled", "yes").lower() == "no":
             continue
         kept = tuple((name, fields[name]) for name in ("signed-by", "trusted") if name in fields)
-        yield Source(*(tuple(fields.get(name, "").split()) for name in ("uris", "suites", "components")), options=kept)
+        uris, suites, components = (tuple(fields.get(name, "").split()) for name in ("uris", "suites", "components"))
+        yield Source(uris, suites, components, kept)
 
 
 def _lines(text: str) -> Iterator[Source]:
@@ -55,8 +56,8 @@ def _lines(text: str) -> Iterator[Source]:
 def candidates(sources: list[Source], codename: str) -> list[Source]:
     """Sources that may be Debian's main archive, the likeliest first.
 
-    Others publish suites named after Debian's too; Debian's archive is the one that signs with the archive's keyring and
-    offers updates beside the release.
+    Others publish suites named after Debian's too; Debian's archive is the one that signs with the archive's keyring
+    and offers updates beside the release.
     """
 
     def doubt(source: Source) -> tuple[bool, bool]:

@@ -5,6 +5,7 @@ PATH=/vm
 b=/vm/busybox
 set -e
 $b mkdir -p /dev /proc /sys /machine /memory /root
+. /vm/settings
 $b mount -t devtmpfs devtmpfs /dev
 $b mount -t proc proc /proc
 $b mount -t sysfs sysfs /sys
@@ -18,7 +19,11 @@ $b mount -t overlay -o lowerdir=/machine,upperdir=/memory/upper,workdir=/memory/
 $b mount --move /dev /root/dev
 $b mount --move /proc /root/proc
 $b mount --move /sys /root/sys
+$b mkdir /memory/checkout # before a file system is mounted over a part of its path
+$b mount -o bind "/root/$CHECKOUT" /memory/checkout
 $b mount -t tmpfs -o mode=755 tmpfs /root/run
 $b mkdir /root/run/vm
 $b cp /vm/* /root/run/vm/
+$b mkdir /root/run/vm/checkout
+$b mount -o bind "/memory/checkout" /root/run/vm/checkout
 exec $b switch_root /root /run/vm/run.sh

@@ -13,8 +13,8 @@ port() { # the device of a named port
 }
 
 prepare() {
-    $b mount -t tmpfs -o mode=1777 tmpfs /tmp
     $b mkdir -p /dev/pts /dev/shm /run/lock /var/lib/bulkhead
+    $b mount -t tmpfs -o mode=1777 tmpfs /tmp
     $b mount -t devpts devpts /dev/pts
     $b mount -t tmpfs -o mode=1777 tmpfs /dev/shm
     $b mount -t tmpfs -o mode=700 tmpfs /var/lib/bulkhead
@@ -23,7 +23,13 @@ prepare() {
     $b mount -t securityfs securityfs /sys/kernel/security
     $b mount -t tracefs tracefs /sys/kernel/tracing
     $b mount -t debugfs debugfs /sys/kernel/debug
-    $b mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000,cache=none results "$RESULTS"
+    if [ ! -e "$CHECKOUT" ]; then # it lies under /tmp or /run, which are the guest's own
+        $b mkdir -p "$CHECKOUT"
+        $b mount -o bind $vm/checkout "$CHECKOUT"
+    fi
+    $b umount $vm/checkout
+    $b mkdir -p "$RESULTS"
+    $b mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000 results "$RESULTS"
     $b mount -o bind "$MODULES" /lib/modules
     $b ip link set lo up
     $b hostname bulkhead-vm
@@ -37,12 +43,14 @@ end_others() { # whatever the command left behind: nothing may hold its output s
     done 2>/dev/null
 }
 
+set -e # without all of this the guest is no use: it ends, and its console says why
 cd /
 prepare
 $b mkfifo $vm/stdout $vm/stderr
 $b cat $vm/stdout > "$(port stdout)" & out_pid=$!
 $b cat $vm/stderr > "$(port stderr)" & err_pid=$!
 cd "$CHECKOUT"
+set +e
 $b setsid $b sh $vm/command < /dev/null > $vm/stdout 2> $vm/stderr
 status=$?
 end_others
