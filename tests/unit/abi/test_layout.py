@@ -13,12 +13,12 @@ from bulkhead import abi
     ("structure", "size"),
     [
         (abi.ArenaSlot, 8),
-        (abi.Outcome, 8 * 9),
-        (abi.PolicySet, 4 + 4 + 8 * 9 + 8 + 8 * 64),
+        (abi.Outcome, 8 * 9 + 8 + 8),
+        (abi.PolicySet, 4 + 4 + (8 * 9 + 8 + 8) + 8 + 8 * 64),
         (abi.PrefixKey, 4 + 4 + 16),
         (abi.PortKey, 4 + 4 + 1 + 1 + 2),
         (abi.RepeatKey, 3 * 4 + 1 + 1 + 2 + 8 + 8),
-        (abi.Instance, 4 + 4 + 32),
+        (abi.Instance, 4 * 4 + 32),
     ],
 )
 def test_sizes_are_the_sums_of_the_fields(structure: type[ctypes.Structure], size: int) -> None:

@@ -39,14 +39,21 @@ class Running:
         self._thread = Thread(target=self._loop.run_forever)
         self._thread.start()
         options = CollectorOptions(listen, directory, tls or TlsFiles(), limits)
-        self._collector = Collector(options, open_store)
-        asyncio.run_coroutine_threadsafe(self._collector.start(), self._loop).result()
+        try:
+            self._collector = Collector(options, open_store)
+            asyncio.run_coroutine_threadsafe(self._collector.start(), self._loop).result()
+        except BaseException:
+            self._end_loop()
+            raise
         self.address = f"127.0.0.1:{self._collector.port}"
         self.store = self._collector.store
 
     def stop(self) -> None:
         """Ends it at once."""
         asyncio.run_coroutine_threadsafe(self._collector.stop(grace_s=0), self._loop).result()
+        self._end_loop()
+
+    def _end_loop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
