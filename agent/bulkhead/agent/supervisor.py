@@ -22,7 +22,7 @@ class Supervisor:
     """Start tasks, then `wait` in the main thread until a signal comes or a task fails."""
 
     def __init__(self) -> None:
-        self._ended: queue.Queue[BaseException | None] = queue.Queue()
+        self._ended: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()  # safe in signal handlers
         self._threads: list[threading.Thread] = []
 
     def start(self, name: str, task: Callable[[], None]) -> None:

@@ -1,0 +1,80 @@
+"""Policies from a folder: changes are followed, a broken file keeps what it said before."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from bulkhead.agent.desired import Labels, PolicyFolder
+
+GOOD = """
+apiVersion: bulkhead.dev/v1alpha1
+kind: SecurityPolicy
+metadata: {name: NAME}
+spec:
+  podSelector: {matchLabels: {app: web}}
+  exec: {rules: [{name: r, action: Deny, paths: [/x]}]}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> PolicyFolder:
+    """A folder with one policy, read once."""
+    write(tmp_path, "a", GOOD)
+    made = PolicyFolder(tmp_path, Labels())
+    assert made.read()
+    return made
+
+
+def write(directory: Path, name: str, text: str) -> None:
+    """A policy file that looks changed."""
+    path = directory / f"{name}.yaml"
+    path.write_text(text.replace("NAME", name))
+    os.utime(path, ns=(path.stat().st_mtime_ns + 1_000_000, path.stat().st_mtime_ns + 1_000_000))
+
+
+def names(folder: PolicyFolder) -> list[str]:
+    """Which policies there are."""
+    return [rules.paths[0].reference.policy for rules in folder.rules()]
+
+
+def test_files_come_change_and_go(folder: PolicyFolder, tmp_path: Path) -> None:
+    """A second read says whether anything changed."""
+    assert not folder.read()
+    write(tmp_path, "b", GOOD)
+    assert folder.read()
+    assert names(folder) == ["a", "b"]
+    (tmp_path / "a.yaml").unlink()
+    assert folder.read()
+    assert names(folder) == ["b"]
+
+
+def test_a_broken_file_keeps_what_it_said(folder: PolicyFolder, tmp_path: Path) -> None:
+    """Until it is mended; the others are not touched."""
+    write(tmp_path, "b", GOOD)
+    folder.read()
+    write(tmp_path, "a", GOOD.replace("Deny", "Denny"))
+    assert not folder.read()
+    assert names(folder) == ["a", "b"]
+    write(tmp_path, "a", GOOD.replace("/x", "/y"))
+    assert folder.read()
+    assert folder.rules()[0].paths[0].patterns == ("/y",)
+
+
+def test_a_file_that_was_never_good_leaves_its_good_documents(tmp_path: Path) -> None:
+    """One bad document refuses itself only."""
+    write(tmp_path, "a", GOOD + "---" + GOOD.replace("Deny", "Denny").replace("NAME", "bad"))
+    folder = PolicyFolder(tmp_path, Labels())
+    assert folder.read()
+    assert names(folder) == ["a"]
+
+
+def test_labels_are_consulted_where_given(tmp_path: Path) -> None:
+    """Selectors count only then."""
+    write(tmp_path, "a", GOOD)
+    for labels, expected in (({"app": "web"}, ["a"]), ({"app": "db"}, [])):
+        folder = PolicyFolder(tmp_path, Labels(labels))
+        folder.read()
+        assert names(folder) == expected
