@@ -6,7 +6,7 @@ A bad document is refused whole; others, also in the same file, are not touched 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bulkhead.errors import Problem, UsageError
-from bulkhead.policy.locate import Located, Refused, documents
+from bulkhead.policy.locate import Located, documents
 from bulkhead.policy.model import API_VERSION, KINDS, Policy
 from bulkhead.policy.refusal import did_you_mean
 from bulkhead.policy.support import unsupported
@@ -74,6 +74,13 @@ def parse_files(paths: Iterable[Path], *, check_support: bool = True) -> Parsed:
     return _parsed(reading)
 
 
+def parse_object(value: Mapping[str, Any], source: str, *, check_support: bool = True) -> Parsed:
+    """A document that is plain data already, as the API server gives it; `source` stands in for its file."""
+    reading = _Reading(check_support)
+    _read_document(reading, _Document(Located(value, 0), ()), value, source)
+    return _parsed(reading)
+
+
 def _parsed(reading: _Reading) -> Parsed:
     return Parsed(tuple(reading.policies), tuple(reading.problems), tuple(reading.places))
 
@@ -88,23 +95,30 @@ def _text_of(path: Path) -> str:
 
 
 def _read_text(reading: _Reading, text: str, file: str) -> None:
-    for found in documents(text):
-        if isinstance(found, Refused):
-            where = _field(found.path)
-            reading.problems.append(Problem(file, found.line, where, found.message, found.remedy))
-        elif found.value is not None:
-            for document, value in _unfold(found):
-                _read_document(reading, document, value, file)
+    empty = True
+    for located in documents(text):
+        if located.complete and located.value is None and not located.faults:
+            continue
+        empty = False
+        if not located.complete:
+            reading.problems += _faults(located, (), file, "")
+            continue
+        for document, value in _unfold(located):
+            _read_document(reading, document, value, file)
+    if empty:
+        message = "has no policy in it"
+        reading.problems.append(Problem(file, 0, "", message, "write apiVersion, kind, metadata and spec"))
 
 
-def _unfold(found: Located) -> Iterator[tuple[_Document, Any]]:
+def _unfold(located: Located) -> Iterator[tuple[_Document, Any]]:
     """The documents in one: the items of a `List`, or itself."""
-    value = found.value
-    if isinstance(value, dict) and value.get("kind") in LIST_KINDS and isinstance(value.get("items"), list):
-        for index, item in enumerate(value["items"]):
-            yield _Document(found, ("items", index)), item
-    else:
-        yield _Document(found, ()), value
+    value = located.value
+    listed = isinstance(value, dict) and _text(value.get("kind")) in LIST_KINDS and isinstance(value.get("items"), list)
+    if not listed:
+        yield _Document(located, ()), value
+        return
+    for index, item in enumerate(value["items"]):
+        yield _Document(located, ("items", index)), item
 
 
 @dataclass(frozen=True)
@@ -120,26 +134,72 @@ class _Document:
 
 
 def _read_document(reading: _Reading, document: _Document, value: Any, file: str) -> None:
-    problems = list(_problems_of_head(document, value, file))
-    if problems:
-        reading.problems += problems
-        return
+    title = _title(value)
+    problems = _faults(document.located, document.prefix, file, title)
+    problems += _problems_of_head(document, value, file)
+    policy = None
+    if not any(problem.field in ("", "kind", "apiVersion") for problem in problems):
+        policy, found = _validated(document, value, file, title)
+        problems += found
+    if policy is not None and not problems:
+        place = Place(file, document.line_of(()))
+        problems += _duplicates(reading, policy, place, document)
+        problems += _unsupported(policy, document, file, title) if reading.check_support else ()
+        if not problems:
+            reading.policies.append(policy)
+            reading.places.append(place)
+    reading.problems += sorted(problems, key=lambda problem: problem.line)
+
+
+def _faults(located: Located, prefix: tuple[str | int, ...], file: str, title: str) -> list[Problem]:
+    """What is wrong with a document as YAML. Of a `List`, every item has the faults around it and its own."""
+    length = len(prefix)
+    return [
+        Problem(file, fault.line, _field(fault.path[length:]), fault.message, fault.remedy, title)
+        for fault in located.faults
+        if fault.path[:length] == prefix[: len(fault.path)]
+    ]
+
+
+def _validated(document: _Document, value: Any, file: str, title: str) -> tuple[Policy | None, list[Problem]]:
+    """The policy, or everything that its model has to say. A field without a value is a fault, not an absence."""
+    empty: list[tuple[str | int, ...]] = []
+    kept = _without_empty(_without_server_side(value), (), empty)
+    problems = [
+        Problem(file, document.line_of(path), _field(path), "is empty", "write a value, or leave the field out", title)
+        for path in empty
+    ]
+    if value["kind"] == "ClusterSecurityPolicy" and "namespace" in (value.get("metadata") or ()):
+        line, field = document.line_of(("metadata", "namespace")), "metadata.namespace"
+        remedy = "leave it out, or write kind: SecurityPolicy"
+        problems.append(Problem(file, line, field, "a ClusterSecurityPolicy has no namespace", remedy, title))
     try:
-        policy = KINDS[value["kind"]].model_validate(_without_server_side(value))
+        return KINDS[value["kind"]].model_validate(kept), problems
     except ValidationError as error:
-        reading.problems += [_problem(document, file, _title(value), each) for each in error.errors(include_url=False)]
-        return
-    place = Place(file, document.line_of(()))
-    problems = list(_duplicates(reading, policy, place, document))
-    if reading.check_support:
-        problems += [
-            Problem(file, document.line_of(path), _field(path), message, remedy, _title(value))
-            for path, message, remedy in unsupported(policy)
-        ]
-    reading.problems += problems
-    if not problems:
-        reading.policies.append(policy)
-        reading.places.append(place)
+        found = [_problem(document, file, title, each) for each in error.errors(include_url=False)]
+        return None, problems + [problem for problem in found if not _is_told(problem.field, problems)]
+
+
+def _is_told(field: str, problems: list[Problem]) -> bool:
+    """Whether a problem was found in the field, or in something within it, that may well have caused another."""
+    return any(f"{problem.field}.".startswith(f"{field}.") for problem in problems)
+
+
+def _without_empty(value: Any, path: tuple[str | int, ...], empty: list[tuple[str | int, ...]]) -> Any:
+    """The value without the fields that are null, whose paths are noted in `empty`."""
+    if isinstance(value, list):
+        return [_without_empty(entry, (*path, index), empty) for index, entry in enumerate(value)]
+    if not isinstance(value, dict):
+        return value
+    empty += [(*path, key) for key, part in value.items() if part is None]
+    return {key: _without_empty(part, (*path, key), empty) for key, part in value.items() if part is not None}
+
+
+def _unsupported(policy: Policy, document: _Document, file: str, title: str) -> list[Problem]:
+    return [
+        Problem(file, document.line_of(path), _field(path), message, remedy, title)
+        for path, message, remedy in unsupported(policy)
+    ]
 
 
 def _problems_of_head(document: _Document, value: Any, file: str) -> Iterator[Problem]:
@@ -147,16 +207,23 @@ def _problems_of_head(document: _Document, value: Any, file: str) -> Iterator[Pr
     if not isinstance(value, dict):
         yield Problem(file, line, "", "is not a policy: a mapping with apiVersion, kind, metadata and spec")
         return
-    version, kind = value.get("apiVersion"), value.get("kind")
+    version, kind = _text(value.get("apiVersion")), _text(value.get("kind"))
     if kind not in KINDS:
-        remedy = did_you_mean(str(kind), list(KINDS)) if kind else f"write kind: {' or '.join(KINDS)}"
-        yield Problem(file, document.line_of(("kind",)), "kind", f"{kind or 'nothing'} is not a kind of policy", remedy)
+        remedy = did_you_mean(kind, list(KINDS)) if kind else f"write kind: {' or '.join(KINDS)}"
+        message = f"{kind:.80} is not a kind of policy" if kind else "is missing"
+        yield Problem(file, document.line_of(("kind",)), "kind", message, remedy, _title(value))
     elif version != API_VERSION:
-        message = f"{version or 'nothing'} is not a version that is known"
-        yield Problem(file, document.line_of(("apiVersion",)), "apiVersion", message, f"write {API_VERSION}")
+        message = f"{version:.80} is not a version that is known" if version else "is missing"
+        line = document.line_of(("apiVersion",))
+        yield Problem(file, line, "apiVersion", message, f"write {API_VERSION}", _title(value))
 
 
-def _without_server_side(value: dict[str, Any]) -> dict[str, Any]:
+def _text(value: Any) -> str:
+    """A value of the head as text, whatever it is; nothing for nothing."""
+    return "" if value is None else str(value)
+
+
+def _without_server_side(value: Mapping[str, Any]) -> dict[str, Any]:
     kept = {key: part for key, part in value.items() if key != "status"}
     if isinstance(kept.get("metadata"), dict):
         kept["metadata"] = {key: part for key, part in kept["metadata"].items() if key not in SERVER_SIDE}
@@ -178,14 +245,14 @@ def _duplicates(reading: _Reading, policy: Policy, place: Place, document: _Docu
         yield Problem(place.file, line, "metadata.name", message, "rename or remove one", title)
 
 
-def _title(value: dict[str, Any]) -> str:
-    metadata = value.get("metadata")
+def _title(value: Any) -> str:
+    metadata = value.get("metadata") if isinstance(value, dict) else None
     if not isinstance(metadata, dict):
         return ""
     namespace = metadata.get("namespace", "default") if value.get("kind") == "SecurityPolicy" else ""
-    return f"{namespace}/{metadata.get('name', '')}".lstrip("/")
+    return f"{_text(namespace):.63}/{_text(metadata.get('name')):.253}".strip("/")
 
 
 def _field(path: tuple[str | int, ...]) -> str:
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path if part != "")
     return text.lstrip(".")

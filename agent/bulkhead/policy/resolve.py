@@ -22,13 +22,20 @@ from bulkhead.policy.rules import (
     RuleReference,
     Section,
 )
+from bulkhead.policy.support import unsupported
 
 PROTOCOLS = {"TCP": 6, "UDP": 17}  # IPPROTO_TCP, IPPROTO_UDP
 LAST_PORT = 65_535
 
 
 def resolve(policy: model.Policy) -> PolicyRules:
-    """What a policy says; nothing where it is Disabled."""
+    """What a policy says; nothing where it is Disabled.
+
+    Raises `InternalError` for a policy with anything in it that is not enforced yet: parsing refuses those.
+    """
+    for path, message, _ in unsupported(policy):
+        field = ".".join(map(str, path))
+        raise InternalError(f"{policy.namespace}/{policy.name}: {field}: {message}, and nothing of the policy is")
     if policy.spec.mode == "Disabled":
         return PolicyRules()
     return _Resolver(policy).rules()

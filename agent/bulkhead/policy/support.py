@@ -21,7 +21,7 @@ def _given(field: str) -> Callable[[Any], bool]:
     return lambda part: bool(getattr(part, field, None))
 
 
-# (where, field in the document, whether it is used, what is not enforced, what to do instead)
+# (where, field in the document, whether it is used, what is not enforced)
 # A `*` in where stands for every entry of a list.
 _ROWS: tuple[tuple[tuple[str, ...], str, Callable[[Any], bool], str], ...] = (
     (("exec", "rules", "*"), "by", _given("by"), "the acting program (by)"),
@@ -48,6 +48,12 @@ _ROWS: tuple[tuple[tuple[str, ...], str, Callable[[Any], bool], str], ...] = (
     ((), "operations", _given("operations"), "operations"),
     ((), "nodeSelector", lambda spec: getattr(spec, "node_selector", None) is not None, "processes of nodes"),
 )
+
+
+def unenforced() -> list[tuple[str, str]]:
+    """(field, what it is) of everything in the table, for the reference page: `spec.exec.rules[].by`."""
+    rows = [(".".join(("spec", *where, field)).replace(".*", "[]"), what) for where, field, _, what in _ROWS]
+    return [*rows, ("spec.files.rules[].operations", f"operations other than {', '.join(ENFORCED_FILE_OPERATIONS)}")]
 
 
 def unsupported(policy: Policy) -> Iterator[Found]:

@@ -1,0 +1,147 @@
+"""CustomResourceDefinitions from the models: structural schemas, as the API server wants them.
+
+What pydantic makes of a model is JSON schema with references and with null where a field may be absent; a structural
+schema (apiextensions.k8s.io/v1) has neither, says no `additionalProperties` beside `properties`, and gives every value
+one type. What the API server cannot check, the agent says in the policy's status. Next step: tools/gen_policy.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from bulkhead.policy.model import API_VERSION, KINDS
+from bulkhead.policy.model.status import Status
+
+Schema = dict[str, Any]
+
+GROUP, VERSION = API_VERSION.split("/")
+SHORT_NAMES = {"SecurityPolicy": "secpol", "ClusterSecurityPolicy": "csecpol"}
+_CARRIED = (
+    "type", "description", "enum", "format", "pattern", "minimum", "maximum", "minItems", "maxItems",
+    "minLength", "maxLength", "minProperties", "maxProperties", "required",
+)  # fmt: skip
+# A selector is one value: two writers must not each contribute a half of it (server-side apply).
+_ATOMIC = frozenset({"LabelSelector", "Requirement"})
+
+
+def structural_schema(model: type[BaseModel]) -> Schema:
+    """The schema of one model, in which every reference is replaced by what it refers to."""
+    schema = model.model_json_schema(by_alias=True, mode="validation")
+    return _structural(schema, schema.get("$defs", {}))
+
+
+def _structural(schema: Schema, definitions: dict[str, Schema]) -> Schema:
+    schema, name = _resolved(schema, definitions)
+    structural = {key: schema[key] for key in _CARRIED if key in schema and schema[key] not in (None, "", [], {})}
+    if isinstance(schema.get("default"), bool | str) and schema["default"] != "":
+        structural["default"] = schema["default"]
+    if "const" in schema:
+        structural["enum"] = [schema["const"]]
+    if "properties" in schema:
+        structural["properties"] = {key: _structural(part, definitions) for key, part in schema["properties"].items()}
+    elif structural.get("type") == "object":
+        (values,) = schema["patternProperties"].values()  # the keys' form is checked by the agent only
+        structural["additionalProperties"] = _structural(values, definitions)
+    if "items" in schema:
+        structural["items"] = _structural(schema["items"], definitions)
+        structural["x-kubernetes-list-type"] = "atomic"
+    if structural.get("type") == "integer":
+        structural.setdefault("format", "int32")
+    if name in _ATOMIC:
+        structural["x-kubernetes-map-type"] = "atomic"
+    return structural
+
+
+def _resolved(schema: Schema, definitions: dict[str, Schema]) -> tuple[Schema, str]:
+    """The schema without references and null, and the name of the model that it was one of, if any.
+
+    What a field says of itself wins over what its model says.
+    """
+    name = ""
+    own = schema
+    if "anyOf" in own:
+        (present,) = (each for each in own["anyOf"] if each.get("type") != "null")
+        own = {**present, **{key: value for key, value in own.items() if key not in ("anyOf", "default")}}
+    if "$ref" in own:
+        name = own["$ref"].rsplit("/", maxsplit=1)[-1]
+        own = {**definitions[name], **{key: value for key, value in own.items() if key != "$ref"}}
+    return own, name
+
+
+def crd(kind: str) -> Schema:
+    """The CustomResourceDefinition of one kind of policy."""
+    plural = f"{kind[:-1].lower()}ies"
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{GROUP}"},
+        "spec": {
+            "group": GROUP,
+            "names": {
+                "kind": kind,
+                "listKind": f"{kind}List",
+                "plural": plural,
+                "singular": kind.lower(),
+                "shortNames": [SHORT_NAMES[kind]],
+                "categories": ["bulkhead"],
+            },
+            "scope": "Namespaced" if kind == "SecurityPolicy" else "Cluster",
+            "versions": [_version(kind)],
+        },
+    }
+
+
+def _version(kind: str) -> Schema:
+    return {
+        "name": VERSION,
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": _object(kind)},
+        "subresources": {"status": {}},
+        "additionalPrinterColumns": [
+            _column("Mode", ".spec.mode", "Whether the policy blocks."),
+            _column("Severity", ".spec.severity", "How much a violation matters."),
+            _column("Accepted", _condition("Accepted"), "Whether the document is valid."),
+            _column("Enforced", _condition("Enforced"), "Whether every node that should enforce it does."),
+            _column("Nodes", ".status.nodes.enforced", "Nodes that enforce it.", "integer"),
+            _column("Desired", ".status.nodes.desired", "Nodes that should.", "integer"),
+            _column("Age", ".metadata.creationTimestamp", "Since when it exists.", "date"),
+        ],
+    }
+
+
+def _object(kind: str) -> Schema:
+    """The whole object. What the API server itself checks of apiVersion, kind and metadata is left to it."""
+    whole = structural_schema(KINDS[kind])
+    return {
+        "type": "object",
+        "description": whole["description"],
+        "required": ["spec"],
+        "properties": {
+            "apiVersion": {"type": "string"},
+            "kind": {"type": "string"},
+            "metadata": {"type": "object"},
+            "spec": whole["properties"]["spec"],
+            "status": _status(),
+        },
+    }
+
+
+def _status() -> Schema:
+    """Conditions are a map by type, so that their writers do not overwrite each other's."""
+    status = structural_schema(Status)
+    conditions = status["properties"]["conditions"]
+    conditions |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
+    for properties in (status["properties"], conditions["items"]["properties"]):
+        properties["observedGeneration"]["format"] = "int64"
+    return status
+
+
+def _condition(name: str) -> str:
+    return f'.status.conditions[?(@.type=="{name}")].status'
+
+
+def _column(name: str, path: str, description: str, kind: str = "string") -> Schema:
+    return {"name": name, "type": kind, "jsonPath": path, "description": description}
