@@ -81,7 +81,7 @@ enum verdict {
 #define STATE_UNKNOWN 0xffffffffu  /* not a state: the path could not be resolved */
 #define STATE_NAMELESS 0xfffffffeu /* not a state: no path leads to the object (pipes, memory files) */
 #define STATE_NESTED 0xfffffffdu   /* not a state: a file system's own access to the layer below it */
-#define OUTCOME_SILENT 0u         /* the outcome that allows every operation in silence */
+#define OUTCOME_SILENT 0u          /* the outcome that allows every operation in silence */
 
 struct arena_slot {
 	__u32 next;  /* state */
@@ -95,7 +95,7 @@ struct arena {
 struct outcome {
 	__u64 decisions[PATH_OPERATIONS]; /* by enum operation */
 	__u64 blocked;                    /* bit N: operation N is denied or killed */
-	__u64 strictest;                  /* the strictest decision, named where a move is refused; 0 where none blocks */
+	__u64 strictest; /* the strictest decision, named where a move is refused; 0 where none blocks */
 };
 
 /*
@@ -111,11 +111,11 @@ struct outcome {
 #define SET_HAS_CAPABILITIES 8u
 
 struct policy_set {
-	__u32 flags; /* SET_* */
-	__u32 nameless; /* outcome of files that no path of the container names: pipes, memory files */
+	__u32 flags;               /* SET_* */
+	__u32 nameless;            /* outcome of files that no path of the container names: pipes, memory files */
 	struct outcome unresolved; /* where a path cannot be resolved */
-	__u64 network_unresolved;          /* decision where a packet cannot be read */
-	__u64 capabilities[CAPABILITIES];  /* decisions by capability number */
+	__u64 network_unresolved;  /* decision where a packet cannot be read */
+	__u64 capabilities[CAPABILITIES]; /* decisions by capability number */
 };
 
 /* Where a walk up a dentry path may begin: the root of a mount that the container has. */
@@ -269,7 +269,7 @@ enum linked {
 /* What was loaded, for whoever comes next. */
 struct instance {
 	__u32 abi_version;
-	__u32 next_epoch; /* to give out: an epoch is never used twice while inodes may remember it */
+	__u32 next_epoch;  /* to give out: an epoch is never used twice while inodes may remember it */
 	__u32 next_anchor; /* to give out: the number of an inode, see inode_memory.anchor */
 	__u32 pad;
 	__u8 bundle[32]; /* SHA-256 of the programs */
@@ -291,9 +291,9 @@ struct instance {
 	X(0x4209, ports, LPM_TRIE, struct port_key, __u64, MAX_PORTS, NO_PREALLOC)                                     \
 	X(0x420a, network, CGROUP_STORAGE, __u64, struct network_state, 0, 0)                                          \
 	X(0x420b, events, RINGBUF, void, void, EVENT_BUFFER_BYTES, 0)                                                  \
-	X(0x420c, counters, HASH, struct counter_key, __u64, MAX_COUNTERS, NO_PREALLOC)                         \
+	X(0x420c, counters, HASH, struct counter_key, __u64, MAX_COUNTERS, NO_PREALLOC)                                \
 	X(0x420d, repeats, HASH, struct repeat_key, struct repeat, MAX_REPEATS, NO_PREALLOC)                           \
-	X(0x420e, statistics, ARRAY, __u32, struct statistics, 1, 0)                                            \
+	X(0x420e, statistics, ARRAY, __u32, struct statistics, 1, 0)                                                   \
 	X(0x4210, sockets, SK_STORAGE, __u32, struct socket_memory, 0, NO_PREALLOC)                                    \
 	X(0x420f, instances, ARRAY, __u32, struct instance, 1, 0)
 

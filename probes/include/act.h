@@ -17,7 +17,8 @@ static always_inline int act(u64 decision)
 }
 
 /* Report and act on a path decision. `mount` is a vfsmount's address, or 0 where the hook has none. */
-static always_inline int act_on_path(struct ruling *ruling, u64 decision, u32 operation, u64 dentry, u64 mount, u32 flags)
+static always_inline int act_on_path(struct ruling *ruling, u64 decision, u32 operation, u64 dentry, u64 mount,
+                                     u32 flags)
 {
 	struct notice r = {};
 

@@ -62,7 +62,7 @@ static always_inline void report_address(struct ruling *ruling, struct destinati
 	r.port = to->port;
 	__builtin_memcpy(r.address, to->address, sizeof(r.address));
 	r.object = ((u64)(to->address[0] ^ to->address[1] * 31 ^ to->address[2] * 961 ^ to->address[3]) << 32) |
-		   (u32)to->port << 8 | to->protocol;
+	           (u32)to->port << 8 | to->protocol;
 	REPORT(&r);
 }
 

@@ -83,7 +83,7 @@ FUNCTION(step)(struct element *e)
 	}
 	return state;
 }
-#define STEP(e) ((u32)((u64(*)(struct element *))LINKED_STEP)(e))
+#define STEP(e) ((u32)((u64 (*)(struct element *))LINKED_STEP)(e))
 
 /* What a state answers: an index into `outcomes`. */
 static always_inline u64 outcome_of(u64 state)

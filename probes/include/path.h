@@ -185,7 +185,8 @@ FUNCTION(resolve_path)(const struct path *path, u64 epoch)
 		return STATE_UNKNOWN;
 	return resolve(FIELD(path, dentry), epoch);
 }
-#define RESOLVE_PATH(where, epoch) ((u32)((u64(*)(const struct path *, u64))LINKED_RESOLVE_PATH)((void *)(where), epoch))
+#define RESOLVE_PATH(where, epoch)                                                                                     \
+	((u32)((u64 (*)(const struct path *, u64))LINKED_RESOLVE_PATH)((void *)(where), epoch))
 
 /* What a state answers; never null. The set's own answer where the path could not be resolved. */
 static always_inline struct outcome *outcome_in(u64 state, struct policy_set *set)

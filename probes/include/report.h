@@ -19,9 +19,9 @@ struct notice {
 	u32 epoch;
 	u32 set;
 	u32 operation;
-	u32 flags;      /* RECORD_* */
+	u32 flags; /* RECORD_* */
 	u32 capability;
-	u32 rule;       /* of the record to emit, with its verdict */
+	u32 rule; /* of the record to emit, with its verdict */
 	u32 verdict;
 	u32 protocol;
 	u32 port;       /* network order */
@@ -31,9 +31,7 @@ _Static_assert(sizeof(struct notice) == NOTICE_BYTES, "NOTICE_BYTES");
 
 static always_inline void count_violation(struct notice *r)
 {
-	struct counter_key key = {
-		.container = r->container, .set = r->set, .rule = r->rule, .verdict = r->verdict
-	};
+	struct counter_key key = { .container = r->container, .set = r->set, .rule = r->rule, .verdict = r->verdict };
 	u64 *value = map_lookup(MAP(counters), &key);
 	u64 one = 1;
 
@@ -193,7 +191,8 @@ static always_inline void write_identity(struct record *record, u64 task)
 	READ(record->comm, struct task_struct, task, comm);
 	READ(other, struct task_struct, leader, thread_pid);
 	READ(level, struct pid, other, level);
-	read_kernel(&record->namespace_pid, 4, other + __builtin_offsetof(struct pid, numbers) + (level & 31) * sizeof(struct upid));
+	read_kernel(&record->namespace_pid, 4,
+	            other + __builtin_offsetof(struct pid, numbers) + (level & 31) * sizeof(struct upid));
 	READ(other, struct task_struct, task, cgroups);
 	READ(other, struct css_set, other, dfl_cgrp);
 	READ(other, struct cgroup, other, kn);
@@ -276,7 +275,7 @@ FUNCTION(emit)(struct notice *r)
 	count(STATISTIC_RECORDS);
 	return 0;
 }
-#define EMIT(r) ((u64(*)(struct notice *))LINKED_EMIT)(r)
+#define EMIT(r) ((u64 (*)(struct notice *))LINKED_EMIT)(r)
 
 /* The records that a decision asks for: of the rule that decided and of the Audit rule that matched. */
 FUNCTION(report)(struct notice *r)
@@ -293,7 +292,7 @@ FUNCTION(report)(struct notice *r)
 		EMIT(r);
 	return 0;
 }
-#define REPORT(r) ((u64(*)(struct notice *))LINKED_REPORT)(r)
+#define REPORT(r) ((u64 (*)(struct notice *))LINKED_REPORT)(r)
 
 static always_inline void notice_for(struct notice *r, struct ruling *ruling, u64 decision, u32 operation)
 {

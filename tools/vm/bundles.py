@@ -1,7 +1,7 @@
 """The probes compiled for the guest's kernel, before it boots.
 
-Why here: the compiler needs the guest's type information only, and takes twenty times longer in an emulated machine. The
-guest finds the result through BULKHEAD_BUNDLES. Next step: `boot` starts the machine.
+Why here: the compiler needs the guest's type information only, and takes twenty times longer in an emulated machine.
+The guest finds the result through BULKHEAD_BUNDLES. Next step: `boot` starts the machine.
 """
 
 from __future__ import annotations

@@ -30,10 +30,10 @@ def module_name(path: str) -> str:
 
 def load_order(wanted: tuple[str, ...], dependencies: str, builtin: str) -> list[str]:
     """Module files, each after those it needs. `dependencies` and `builtin` are modules.dep and modules.builtin."""
-    needs = {}
+    needs: dict[str, tuple[str, list[str]]] = {}
     for line in dependencies.splitlines():
-        path, _, needed = line.partition(":")
-        needs[module_name(path)] = (path, needed.split())
+        module, _, needed = line.partition(":")
+        needs[module_name(module)] = (module, needed.split())
     inside = {module_name(line) for line in builtin.split()}
     order: list[str] = []
     for name in wanted:
@@ -41,8 +41,8 @@ def load_order(wanted: tuple[str, ...], dependencies: str, builtin: str) -> list
             continue
         if name not in needs:
             raise BenchError(f"the kernel has no module {name}, and the bench cannot boot it without")
-        module, needed = needs[name]
-        order += [file for file in [*reversed(needed), module] if file not in order]
+        module, others = needs[name]
+        order += [file for file in [*reversed(others), module] if file not in order]
     return order
 
 

@@ -1,8 +1,8 @@
 """Debian's kernels in `.cache/kernels/<name>/`: fetched by apt, unpacked there, never installed.
 
 Why here: apt knows the mirror, checks signatures and honours the machine's proxies. It is given lists and a cache of
-its own, so the machine's package state is not touched. A kernel folder holds `vmlinuz`, `config`, `vmlinux.btf`, `release`
-and `lib/modules/<release>`; it appears under its name in one step, when it is complete. `initramfs` uses the modules.
+its own, so the machine's package state is not touched. A kernel folder holds `vmlinuz`, `config`, `vmlinux.btf`,
+`release` and `lib/modules/<release>`; it appears under its name in one step, when complete. `initramfs` uses the modules.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def _apt(work: Path, source: str) -> Iterator[list[str]]:
 
 
 def _packages(options: list[str]) -> tuple[str, list[str]]:
-    """Kernel release, and the packages that hold its image and modules (Debian splits them since 7.x)."""
+    """Kernel release, and the packages that hold its image, modules and configuration (several since 7.x)."""
     depends = re.findall(
         r"Depends: (linux-image-\d\S+)", _checked(["apt-cache", *options, "depends", "linux-image-amd64"])
     )
@@ -145,7 +145,7 @@ def _packages(options: list[str]) -> tuple[str, list[str]]:
         raise BenchError("the package linux-image-amd64 depends on no kernel image")
     release = depends[0].removeprefix("linux-image-")
     parts = _checked(["apt-cache", *options, "depends", depends[0]])
-    return release, [depends[0], *re.findall(rf"Depends: (linux-(?:binary|modules)-{re.escape(release)})", parts)]
+    return release, [depends[0], *re.findall(rf"Depends: (linux-(?:base|binary|modules)-{re.escape(release)})", parts)]
 
 
 def _arrange(root: Path, release: str, kernel: Path) -> Path:
@@ -153,8 +153,8 @@ def _arrange(root: Path, release: str, kernel: Path) -> Path:
     (kernel / "lib/modules").mkdir(parents=True)
     modules = [path for path in root.rglob(f"lib/modules/{release}") if path.is_dir()]
     images = [path for path in root.rglob("vmlinuz*") if path.is_file()]
-    configs = [path for path in root.rglob("config*") if path.is_file() and release in str(path)]
-    if not (modules and images and configs):
+    configs = [path for path in root.rglob("config*") if path.name in ("config", f"config-{release}")]
+    if not (modules and images and configs and (modules[0] / "modules.builtin").exists()):
         raise BenchError(f"the packages of Linux {release} lack an image, modules or a configuration")
     images[0].rename(kernel / "vmlinuz")
     config = configs[0].read_bytes()
