@@ -202,9 +202,6 @@ struct record {
 	__u64 cgroup;
 	__u64 process_start_ns;
 	struct repeat_key repeat; /* finds the record when its repeats are swept */
-	__u64 repeats;            /* of the window before, never swept: violations to add to this one */
-	__u64 repeats_first_ns;
-	__u64 repeats_last_ns;
 	__u32 epoch;
 	__u32 flags; /* RECORD_* */
 	__u32 pid;   /* thread group id, as the host sees it */

@@ -297,15 +297,12 @@ class Repeat(Structure):
 
 
 class Record(Structure):
-    """struct record, 2336 bytes."""
+    """struct record, 2312 bytes."""
 
     time_ns: int
     cgroup: int
     process_start_ns: int
     repeat: RepeatKey  # finds the record when its repeats are swept
-    repeats: int  # of the window before, never swept: violations to add to this one
-    repeats_first_ns: int
-    repeats_last_ns: int
     epoch: int
     flags: int  # RECORD_*
     pid: int  # thread group id, as the host sees it
@@ -332,9 +329,6 @@ class Record(Structure):
         ("cgroup", c_uint64),
         ("process_start_ns", c_uint64),
         ("repeat", RepeatKey),
-        ("repeats", c_uint64),
-        ("repeats_first_ns", c_uint64),
-        ("repeats_last_ns", c_uint64),
         ("epoch", c_uint32),
         ("flags", c_uint32),
         ("pid", c_uint32),

@@ -1,4 +1,4 @@
-"""The bytes of a `struct record` to the violations that they tell of. Pure: no clock, no /proc, no maps.
+"""The bytes of a `struct record` to the violation that they tell of. Pure: no clock, no /proc, no maps.
 
 The kernel writes one record for the rule that decided (DENIED, KILLED, WOULD_DENY) and another for an audit rule that
 matched as well; `repeat.verdict` says which one this is. Nothing that the record says about lengths is believed before
@@ -60,8 +60,8 @@ class Names(Protocol):
         """Where the container mounts the root of the file system on `device` (dev_t), without a final slash."""
 
 
-def decode(record: bytes, names: Names, offset_ns: int, node: str = "") -> tuple[Violation, ...]:
-    """The violations that one record tells of: the access itself, and the repeats of the window before, if any.
+def decode(record: bytes, names: Names, offset_ns: int, node: str = "") -> Violation:
+    """The violation that one record tells of.
 
     `record` is a struct record in the machine's byte order; `offset_ns` is added to boot time to get wall time
     (`report.clock`). Raises Damaged for anything that the kernel programs cannot have written.
@@ -69,9 +69,7 @@ def decode(record: bytes, names: Names, offset_ns: int, node: str = "") -> tuple
     raw = parse(record)
     violation = describe(raw, names, offset_ns)
     violation.node = node
-    if not raw.repeats:
-        return (violation,)
-    return repeated(violation, raw.repeats, raw.repeats_first_ns, raw.repeats_last_ns, offset_ns), violation
+    return violation
 
 
 def parse(record: bytes) -> abi.Record:
@@ -94,7 +92,7 @@ def parse(record: bytes) -> abi.Record:
 
 
 def describe(raw: abi.Record, names: Names, offset_ns: int) -> Violation:
-    """The violation that a checked record tells of, without its repeats."""
+    """The violation that a checked record tells of."""
     violation = describe_key(raw.repeat, names)
     moment = timestamp(raw.time_ns + offset_ns)
     violation.MergeFrom(

@@ -18,7 +18,7 @@ from bulkhead.errors import Damaged
 from bulkhead.log import get_log
 from bulkhead.report import reconcile
 from bulkhead.report.clock import measure_offset_ns
-from bulkhead.report.decode import RECORD_BYTES, Names, describe, parse, repeated
+from bulkhead.report.decode import RECORD_BYTES, Names, describe, parse
 from bulkhead.report.enrich import enrich
 from bulkhead.report.gaps import gap
 from bulkhead.report.identity import NodeIdentity
@@ -110,11 +110,8 @@ class Reporter:
         if look_up:
             self._around.look_up(violation)
         self._repeats.remember(raw.repeat, violation)
-        if raw.repeats:
-            before = repeated(violation, raw.repeats, raw.repeats_first_ns, raw.repeats_last_ns, offset_ns)
-            self._add(Entry(violation=before))
         self._add(Entry(violation=violation))
-        self.ledger.add(counter_name(raw.repeat), 1 + raw.repeats)
+        self.ledger.add(counter_name(raw.repeat), 1)
 
     def _accept_damage(self, record: bytes, error: Damaged) -> None:
         """A record that makes no sense is told as a gap; of one if its counter is known, else the counter will tell."""

@@ -25,7 +25,7 @@ def test_a_swept_repeat_looks_like_its_record() -> None:
     """Object and process of the record that came first, with count and times of the repeats."""
     repeats = Repeats(NAMES)
     made = record()
-    (first,) = decode(bytes(made), NAMES, 0)
+    first = decode(bytes(made), NAMES, 0)
     repeats.remember(made.repeat, first)
     swept = [(bytes(made.repeat), bytes(abi.Repeat(first_ns=10, last_ns=2_000_000_020, count=7)))]
     ((key, told),) = repeats.tell(swept, 0)
@@ -40,7 +40,7 @@ def test_a_forgotten_record_leaves_what_the_key_says() -> None:
     for inode in (1, 2):
         made = record()
         made.repeat.object, made.repeat.subject = inode, 100 << 32
-        (violation,) = decode(bytes(made), NAMES, 0)
+        violation = decode(bytes(made), NAMES, 0)
         repeats.remember(made.repeat, violation)
     made.repeat.object = 1
     ((_, told),) = repeats.tell([(bytes(made.repeat), bytes(abi.Repeat(count=1)))], 0)

@@ -18,7 +18,7 @@ OFFSET_NS = 1_700_000_000_000_000_000
 
 def test_a_denied_exec_tells_everything() -> None:
     """Rule, container, object, process and both clocks are in the violation."""
-    (told,) = decode(bytes(record(uid=1000, namespace_pid=7)), NAMES, OFFSET_NS, "node-1")
+    told = decode(bytes(record(uid=1000, namespace_pid=7)), NAMES, OFFSET_NS, "node-1")
     assert (told.policy_namespace, told.policy, told.rule, told.rule_id) == (
         "shop", "web", "no-shells", "shop/web/exec/no-shells",
     )  # fmt: skip
@@ -52,7 +52,7 @@ def test_a_denied_exec_tells_everything() -> None:
 )
 def test_each_verdict_has_its_word(verdict: abi.Verdict, word: Verdict, blocked: bool) -> None:
     """Only DENIED and KILLED say that the access was blocked."""
-    (told,) = decode(bytes(record(verdict=verdict)), NAMES, OFFSET_NS)
+    told = decode(bytes(record(verdict=verdict)), NAMES, OFFSET_NS)
     assert (told.verdict, told.blocked) == (word, blocked)
 
 
@@ -61,7 +61,7 @@ def test_each_verdict_has_its_word(verdict: abi.Verdict, word: Verdict, blocked:
 )
 def test_an_address_is_as_long_as_its_family(address: str, packed: bytes) -> None:
     """IPv4 comes as four bytes, not as a mapped IPv6 address; the port in the host's order."""
-    (told,) = decode(bytes(to_address(record(abi.Operation.EGRESS), address, 9001, 6)), NAMES, OFFSET_NS)
+    told = decode(bytes(to_address(record(abi.Operation.EGRESS), address, 9001, 6)), NAMES, OFFSET_NS)
     assert (told.operation, told.object.address.ip) == ("Egress", packed)
     assert (told.object.address.port, told.object.address.protocol) == (9001, 6)
 
@@ -69,34 +69,25 @@ def test_an_address_is_as_long_as_its_family(address: str, packed: bytes) -> Non
 @pytest.mark.parametrize(("number", "name"), [(13, "NET_RAW"), (40, "CHECKPOINT_RESTORE"), (63, "63")])
 def test_a_capability_has_its_name(number: int, name: str) -> None:
     """By the kernel's number; one that is not known stays a number."""
-    (told,) = decode(bytes(record(abi.Operation.CAPABILITY, capability=number)), NAMES, OFFSET_NS)
+    told = decode(bytes(record(abi.Operation.CAPABILITY, capability=number)), NAMES, OFFSET_NS)
     assert told.object.capability == name
 
 
 def test_a_path_in_a_file_system_gets_its_mount() -> None:
     """Where the container mounts that file system is put in front; without such a mount the violation says so."""
     known = record(path=b"/a/b", flags=abi.RECORD_PATH_IN_FILE_SYSTEM, device=0x800001)
-    (told,) = decode(bytes(known), NAMES, OFFSET_NS)
+    told = decode(bytes(known), NAMES, OFFSET_NS)
     assert (told.object.path, told.object.in_file_system) == (b"/data/a/b", False)
-    (root,) = decode(bytes(record(path=b"/", flags=abi.RECORD_PATH_IN_FILE_SYSTEM, device=0x800001)), NAMES, OFFSET_NS)
+    root = decode(bytes(record(path=b"/", flags=abi.RECORD_PATH_IN_FILE_SYSTEM, device=0x800001)), NAMES, OFFSET_NS)
     assert root.object.path == b"/data"
-    (unknown,) = decode(bytes(record(path=b"/a/b", flags=abi.RECORD_PATH_IN_FILE_SYSTEM, device=5)), NAMES, OFFSET_NS)
+    unknown = decode(bytes(record(path=b"/a/b", flags=abi.RECORD_PATH_IN_FILE_SYSTEM, device=5)), NAMES, OFFSET_NS)
     assert (unknown.object.path, unknown.object.in_file_system) == (b"/a/b", True)
-
-
-def test_repeats_of_the_window_before_come_first() -> None:
-    """They are a violation of their own, with a count and the span of time, before the access itself."""
-    made = record(repeats=5, repeats_first_ns=500, repeats_last_ns=900)
-    before, told = decode(bytes(made), NAMES, OFFSET_NS)
-    assert (before.count, told.count) == (5, 1)
-    assert (nanoseconds(before.first_time), nanoseconds(before.last_time)) == (OFFSET_NS + 500, OFFSET_NS + 900)
-    assert before.object.path == told.object.path
 
 
 def test_what_was_cut_is_flagged() -> None:
     """A path whose beginning is missing does not look absolute."""
     flags = abi.RECORD_OBJECT_TRUNCATED | abi.RECORD_ARGUMENTS_TRUNCATED | abi.RECORD_UNRESOLVED
-    (told,) = decode(bytes(record(flags=flags)), NAMES, OFFSET_NS)
+    told = decode(bytes(record(flags=flags)), NAMES, OFFSET_NS)
     assert (told.truncated, told.process.arguments_truncated, told.unresolved) == (True, True, True)
     assert told.object.path == b".../bin/sh"
 
@@ -105,7 +96,7 @@ def test_unknown_numbers_leave_names_empty() -> None:
     """A rule or container that is gone does not stop the violation."""
     made = record()
     made.repeat.container, made.repeat.rule = 9, 9
-    (told,) = decode(bytes(made), NAMES, OFFSET_NS)
+    told = decode(bytes(made), NAMES, OFFSET_NS)
     assert (told.policy, told.rule_id, told.pod, told.object.path) == ("", "", "", b"/bin/sh")
 
 

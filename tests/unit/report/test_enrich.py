@@ -20,8 +20,7 @@ def told(arguments: bytes = b"bash\0-c\0", cut: bool = True) -> Violation:
     made = record(flags=abi.RECORD_ARGUMENTS_TRUNCATED if cut else 0)
     made.arguments[: len(arguments)] = arguments
     made.arguments_bytes = len(arguments)
-    (violation,) = decode(bytes(made), NAMES, 10**18)
-    return violation
+    return decode(bytes(made), NAMES, 10**18)
 
 
 def put(proc: Path, pid: int, comm: str, parent: int, started_s: float, *, cmdline: bytes = b"") -> None:

@@ -17,7 +17,7 @@ OFFSET_NS = 1_763_973_000_123_456_789
 
 def rendered(made: abi.Record) -> dict[str, object]:
     """As JSON."""
-    (violation,) = decode(bytes(made), NAMES, OFFSET_NS, "node-1")
+    violation = decode(bytes(made), NAMES, OFFSET_NS, "node-1")
     return to_json(Entry(violation=violation), "node-1/boot/7", 99)
 
 
@@ -64,7 +64,7 @@ def test_bytes_that_are_no_text_are_escaped() -> None:
 
 def test_a_line_says_it_in_one_line() -> None:
     """When, what, whose rule, who, where; a count only where it is more than one."""
-    (violation,) = decode(bytes(record()), NAMES, OFFSET_NS, "node-1")
+    violation = decode(bytes(record()), NAMES, OFFSET_NS, "node-1")
     line = to_text(Entry(violation=violation))
     assert line == (
         "2025-11-24T08:30:02.123456789Z  DENIED      shop/web:no-shells  Exec /bin/sh  by /usr/bin/bash[100]"
@@ -76,7 +76,7 @@ def test_a_line_says_it_in_one_line() -> None:
 
 def test_a_name_cannot_drive_the_terminal() -> None:
     """Escape sequences and line ends of the attacker's come out as text, with colours on or off."""
-    (violation,) = decode(bytes(record(path=b"/tmp/\x1b[2J\r\n\xe2\x80\xae")), NAMES, OFFSET_NS)
+    violation = decode(bytes(record(path=b"/tmp/\x1b[2J\r\n\xe2\x80\xae")), NAMES, OFFSET_NS)
     line = to_text(Entry(violation=violation))
     assert line.isprintable()
     assert "\\x1b[2J\\r\\n\\u202e" in line
@@ -98,7 +98,7 @@ def test_a_gap_is_an_object_of_its_own() -> None:
 
 def test_falco_gets_its_own_names() -> None:
     """The fields that every output of Falco's reads."""
-    (violation,) = decode(bytes(record()), NAMES, OFFSET_NS, "node-1")
+    violation = decode(bytes(record()), NAMES, OFFSET_NS, "node-1")
     made = to_falco(Entry(violation=violation), "id-1")
     assert set(made) == {"hostname", "output", "output_fields", "priority", "rule", "source", "tags", "time"}
     assert (made["priority"], made["rule"], made["tags"]) == ("Error", "web: no-shells", ["a", "b"])
