@@ -5,8 +5,8 @@
  * acts CGROUP PROFILE ACT COUNT ROUNDS [PATH]      PROFILE "-": none
  *
  * ACT: open     open and close PATH
- *      each     open and close PATH/0, PATH/1, ...: a file of its own each time
- *      deep     open and close PATH/0/a/b/c/f, PATH/1/a/b/c/f, ...: directories of its own each time
+ *      each     open and close PATH/00000000, PATH/00000001, ...: a file of its own each time
+ *      deep     the same for PATH/00000000/a/b/c/f, ...: four directories of its own each time
  *      pread    read one byte of PATH, which is open
  *      capable  sethostname(2) with a length that is refused after the capability was checked
  *      exec     a child that executes this program, and is waited for
@@ -63,7 +63,7 @@ static void act_numbered(unsigned i, const char *rest)
 {
 	char name[256];
 
-	snprintf(name, sizeof(name), "%s/%u%s", path, i, rest);
+	snprintf(name, sizeof(name), "%s/%08u%s", path, i, rest);
 	open_close(name);
 }
 
