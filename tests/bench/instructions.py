@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from bulkhead.enforcement.sets import wait_for_programs
 from bulkhead.kernel.bundles import bundle_for_this_kernel
 from bulkhead.kernel.instance import load_instance
 from bulkhead.node import cgroups
@@ -91,7 +92,7 @@ def without_ours(cgroup: Path) -> dict[str, dict[str, float]]:
     for title, context, profile in settings:
         with context:
             costs[title] = measure(title, cgroup, profile)
-        situations.wait_for_programs()
+        wait_for_programs()
     return costs
 
 

@@ -6,7 +6,6 @@ step: `instructions` measures in them.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import subprocess
 from collections.abc import Iterator
@@ -100,9 +99,3 @@ def make_files(root: Path, plain: int, deep: int) -> tuple[Path, Path]:
         last.mkdir(parents=True)
         os.mknod(last / "f", 0o100644)
     return folders
-
-
-def wait_for_programs() -> None:
-    """Until programs that were detached have left the hooks: the kernel takes them away after a grace period."""
-    membarrier, every_processor = 324, 1 << 0
-    ctypes.CDLL(None).syscall(membarrier, every_processor, 0, 0)
