@@ -205,7 +205,7 @@ def _unsupported(policy: Policy, document: _Document, file: str, title: str) -> 
 def _problems_of_head(document: _Document, value: Any, file: str) -> Iterator[Problem]:
     line = document.line_of(())
     if not isinstance(value, dict):
-        yield Problem(file, line, "", "is not a policy: a mapping with apiVersion, kind, metadata and spec")
+        yield Problem(file, line, "", "is not a policy", "write apiVersion, kind, metadata and spec")
         return
     version, kind = _text(value.get("apiVersion")), _text(value.get("kind"))
     if kind not in KINDS:

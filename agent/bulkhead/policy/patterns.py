@@ -16,9 +16,9 @@ def check_pattern(pattern: str) -> str:
     if not pattern.startswith("/"):
         raise refusal("is not an absolute path", f"begin it with a slash: /{pattern}")
     if "\0" in pattern:
-        raise refusal("has a NUL byte in it, which no path can have")
+        raise refusal("has a NUL byte in it, which no path can have", "leave it out")
     if len(pattern.encode("utf-8", "surrogateescape")) > PATH_BYTES:
-        raise refusal(f"is longer than {PATH_BYTES} bytes, and no path can be")
+        raise refusal(f"is longer than {PATH_BYTES} bytes, and no path can be", "use * or ** for a part of it")
     if pattern == "/":
         return pattern
     elements = pattern[1:].split("/")
@@ -42,4 +42,5 @@ def _check_element(element: str, last: bool, after: str) -> None:
     if element == after == "**":
         raise refusal("has ** twice in a row", "one ** already stands for any number of elements")
     if len(element.encode("utf-8", "surrogateescape")) > ELEMENT_BYTES:
-        raise refusal(f"has an element longer than {ELEMENT_BYTES} bytes, and no file name can be")
+        message = f"has an element longer than {ELEMENT_BYTES} bytes, and no file name can be"
+        raise refusal(message, "use * for a part of it")

@@ -1,0 +1,63 @@
+"""Which containers a policy selects: the Kubernetes meaning of label selectors."""
+
+from __future__ import annotations
+
+import pytest
+
+from bulkhead.policy.parse import parse_text
+from bulkhead.policy.select import Candidate, selects
+from tests.unit.policy.documents import text_of
+
+WEB = Candidate("default", {"app": "web", "tier": "front"}, {"kubernetes.io/metadata.name": "default"}, "main")
+
+
+def _selects(body: str, candidate: Candidate = WEB, kind: str = "SecurityPolicy") -> bool:
+    text = text_of(body + "  exec: {default: Deny}\n").replace("kind: SecurityPolicy", f"kind: {kind}")
+    parsed = parse_text(text, "f")
+    assert parsed.problems == ()
+    return selects(parsed.policies[0], candidate)
+
+
+@pytest.mark.parametrize(
+    ("selector", "selected"),
+    [
+        ("{}", True),
+        ("{matchLabels: {app: web}}", True),
+        ("{matchLabels: {app: web, tier: back}}", False),
+        ("{matchLabels: {other: web}}", False),
+        ("{matchExpressions: [{key: tier, operator: In, values: [back, front]}]}", True),
+        ("{matchExpressions: [{key: other, operator: In, values: [a]}]}", False),
+        ("{matchExpressions: [{key: tier, operator: NotIn, values: [front]}]}", False),
+        ("{matchExpressions: [{key: other, operator: NotIn, values: [a]}]}", True),
+        ("{matchExpressions: [{key: app, operator: Exists}]}", True),
+        ("{matchExpressions: [{key: app, operator: DoesNotExist}]}", False),
+        ("{matchExpressions: [{key: other, operator: DoesNotExist}]}", True),
+        ("{matchLabels: {app: web}, matchExpressions: [{key: app, operator: DoesNotExist}]}", False),
+    ],
+)
+def test_pods_are_selected_by_labels(selector: str, selected: bool) -> None:
+    """Everything in a selector must hold; a label that is not there is NotIn."""
+    assert _selects(f"  podSelector: {selector}\n") == selected
+
+
+def test_a_policy_holds_in_its_namespace() -> None:
+    """A SecurityPolicy selects nothing elsewhere, a ClusterSecurityPolicy does."""
+    elsewhere = Candidate("shop", {}, {"team": "a"}, "main")
+    assert not _selects("", elsewhere)
+    assert _selects("", elsewhere, "ClusterSecurityPolicy")
+
+
+@pytest.mark.parametrize(("team", "selected"), [("a", True), ("b", False)])
+def test_namespaces_are_selected_by_labels(team: str, selected: bool) -> None:
+    """By the namespace's own labels, not the pod's."""
+    candidate = Candidate("shop", {"team": "a"}, {"team": team}, "main")
+    body = "  namespaceSelector: {matchLabels: {team: a}}\n"
+    assert _selects(body, candidate, "ClusterSecurityPolicy") == selected
+
+
+@pytest.mark.parametrize(
+    ("containers", "selected"), [("[main]", True), ("[other, 'm*']", True), ("['mai?']", True), ("[ma, 'ai*']", False)]
+)
+def test_containers_are_selected_by_name(containers: str, selected: bool) -> None:
+    """One of the patterns must match the whole name."""
+    assert _selects(f"  containers: {containers}\n") == selected

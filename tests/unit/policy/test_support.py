@@ -1,0 +1,49 @@
+"""What is not enforced is refused: the corpus shows each refusal, here is what must not be forgotten."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given, settings
+
+from bulkhead.policy.parse import parse_object
+from bulkhead.policy.resolve import resolve
+from bulkhead.policy.support import unenforced, unsupported
+from tests.unit.policy.documents import documents
+
+FILES = frozenset({"Read", "Write", "Create"})
+
+
+def _enforced_alone(spec: dict[str, Any]) -> bool:
+    """Said once more, and by other means: whether a document uses enforced features only."""
+    network = spec.get("network", {})
+    sections = [spec.get("exec"), spec.get("files"), network.get("egress"), spec.get("capabilities")]
+    rules = [rule for section in sections if section for rule in section.get("rules", [])]
+    files = spec.get("files", {}).get("rules", [])
+    if "operations" in spec or "nodeSelector" in spec or network.keys() - {"egress"}:
+        return False
+    if any("by" in rule or rule.get("notInImage") or rule.get("fileless") for rule in rules):
+        return False
+    if any("cidr" not in peer for rule in rules for peer in rule.get("to", [])):
+        return False
+    return all("operations" in rule and FILES.issuperset(rule["operations"]) for rule in files)
+
+
+@settings(max_examples=60, deadline=None)
+@given(documents())
+def test_exactly_what_is_not_enforced_is_refused(document: dict[str, Any]) -> None:
+    """A document is refused if and only if it uses a feature that is not enforced; all others can be resolved."""
+    parsed = parse_object(document, "f")
+    assert bool(parsed.policies) == _enforced_alone(document["spec"])
+    for policy in parsed.policies:
+        assert list(unsupported(policy)) == []
+        resolve(policy)
+    assert all("not enforced yet" in problem.message and problem.remedy for problem in parsed.problems)
+
+
+def test_the_reference_page_lists_every_row() -> None:
+    """Fields are written as in problems, with [] for any entry."""
+    fields = [field for field, _ in unenforced()]
+    assert "spec.network.egress.rules[].to[].dns" in fields
+    assert "spec.files.rules[].operations" in fields
+    assert len(fields) == len(set(fields)) == 14
