@@ -137,12 +137,14 @@ def follow(ports: Mapping[str, socket.socket], outputs: Mapping[str, IO[bytes]],
     with selectors.DefaultSelector() as selector:
         for name, port in ports.items():
             selector.register(port, selectors.EVENT_READ, name)
-        # the guest sends its status after all else has been taken from it, so nothing is left when it is there
-        while selector.get_map() and not status.endswith(b"\n"):
-            ready = selector.select(max(0.0, deadline - time.monotonic()))
-            if not ready and time.monotonic() >= deadline:
-                return None
-            for key, _ in sorted(ready, key=lambda event: event[0].data == "status"):
+        while selector.get_map():
+            complete = status.endswith(b"\n")
+            ready = selector.select(0.0 if complete else max(0.0, deadline - time.monotonic()))
+            if complete and not ready:
+                break  # the guest sends its status last, when the ports have taken all else: nothing is left
+            if time.monotonic() >= deadline:
+                return None  # also where there is something to read: a guest may never fall silent
+            for key, _ in ready:
                 data = _received(key.fileobj)
                 if not data:
                     selector.unregister(key.fileobj)
