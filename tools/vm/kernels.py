@@ -2,7 +2,7 @@
 
 Why here: apt knows the mirror, checks signatures and honours the machine's proxies. It is given lists and a cache of
 its own, so the machine's package state is not touched. A kernel folder holds `vmlinuz`, `config`, `vmlinux.btf`,
-`release` and `lib/modules/<release>`; it appears under its name in one step, when complete. `initramfs` uses the modules.
+`release` and `lib/modules/<release>`; it appears under its name in one step. `initramfs` uses the modules.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ Components: main
 LINES = """\
 # deb http://commented.example/debian bookworm main
 deb-src http://mirror.example/debian bookworm main
-deb [arch=amd64 signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://mirror.example/debian bookworm main contrib
+deb [arch=amd64 signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://m.example/debian bookworm main contrib
 deb http://mirror.example/debian bookworm-updates main # trailing
 """
 
@@ -52,7 +52,7 @@ def test_lines() -> None:
 
 
 def test_debians_archive_comes_first() -> None:
-    """Of several that publish our release's name, the one signed by Debian's archive and with updates is asked first."""
+    """Of several that publish our release's name, the one signed by Debian's archive and with updates comes first."""
     keyring = (("signed-by", "/usr/share/keyrings/debian-archive-keyring.gpg"),)
     stranger = Source(("http://a",), ("bookworm",), ("main",), (("signed-by", "/etc/apt/keyrings/a.gpg"),))
     backports = Source(("http://b",), ("bookworm",), ("main",), keyring)
