@@ -4,11 +4,13 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# bcc is the compiler and loader; the rest is for the virtual machines of `make vm` and `make test-kernel`.
+# bcc is the compiler and loader; QEMU, busybox and the rest of its line are for the virtual machines; gcc and AppArmor are
+# what probes' headers and costs are held against; openssl makes certificates for tests.
 packages=(
 	python3-bpfcc python3-venv
-	qemu-system-x86 busybox-static kmod
-	bpftool iproute2 ca-certificates git make
+	qemu-system-x86 busybox-static kmod zstd
+	gcc libc6-dev apparmor
+	bpftool iproute2 openssl ca-certificates git make
 )
 
 say() { echo "setup: $*" >&2; }
