@@ -37,15 +37,15 @@ class Act:
 
     name: str
     count: int
-    rounds: int = 3
+    rounds: int = 10
 
 
 REPEATED = (
-    Act("open", 4000),
-    Act("pread", 10000),
-    Act("capable", 10000),
-    Act("connect", 150),
-    Act("exec", 40),
+    Act("open", 2000),
+    Act("pread", 5000),
+    Act("capable", 5000),
+    Act("connect", 60),
+    Act("exec", 10),
 )
 FIRST = (Act("each", PLAIN, 1), Act("deep", DEEP, 1))  # more rounds would not be the first time
 

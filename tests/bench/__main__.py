@@ -1,0 +1,119 @@
+"""`python -m tests.bench`, which `make bench` calls: measures everything and writes docs/benchmarks.md anew.
+
+Progress goes to stderr, the figures to stdout. Not a test: nothing fails because something is slow. `--part NAME`
+measures that part anew and takes the others from the last time. Next step: `instructions` and `operation` run in
+guests, `throughput` here; `page` writes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.bench import page
+
+CHECKOUT = Path(__file__).parents[2]
+CACHE = CHECKOUT / ".cache/bench"
+DOCUMENT = CHECKOUT / "docs/benchmarks.md"
+KERNEL = "6.12"
+GUEST_S = 600
+
+
+def say(text: str) -> None:
+    """Progress."""
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+def compiled_acts() -> Path:
+    """The program that does the acts."""
+    program = CACHE / "acts"
+    source = Path(__file__).with_name("acts.c")
+    subprocess.run(["gcc", "-O2", "-Wall", "-Wextra", "-static", "-o", program, source], check=True)
+    return program
+
+
+def in_guest(module: str, *options: str) -> Any:
+    """What a module of ours, run in a guest, left in its results."""
+    command = [sys.executable, "-m", "tools.vm", "run", "--kernel", KERNEL, "--timeout", str(GUEST_S), *options]
+    command += ["--results", str(CACHE), "--", "python", "-m", f"tests.bench.{module}", str(compiled_acts())]
+    subprocess.run(command, check=True, cwd=CHECKOUT)
+    return json.loads((CACHE / f"{module}.json").read_text())
+
+
+def instructions() -> Any:
+    """What enforcement costs, in a machine whose clock counts instructions."""
+    return in_guest("instructions", "--icount")
+
+
+def operation() -> Any:
+    """Load, footprint, latency and memory, in an ordinary guest."""
+    return in_guest("operation")
+
+
+def throughput() -> Any:
+    """Violations from spool to store, on this machine."""
+    command = [sys.executable, "-m", "tests.bench.throughput"]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True, cwd=CHECKOUT).stdout)
+
+
+def compile_s() -> float:
+    """Seconds to compile the probes on this machine, the compiler's start included."""
+    from bulkhead.kernel.compiler import compile_bundle  # noqa: PLC0415
+    from tools.vm.kernels import fetched  # noqa: PLC0415
+
+    btf = fetched(KERNEL).btf
+    began = time.perf_counter()
+    compile_bundle(btf, CACHE / "compiled.bundle")
+    return time.perf_counter() - began
+
+
+PARTS: dict[str, Callable[[], Any]] = {
+    "compile_s": compile_s,
+    "throughput": throughput,
+    "operation": operation,
+    "instructions": instructions,
+}
+
+
+def machine() -> str:
+    """What this was measured on."""
+    model = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    name = model[0].partition(":")[2].strip() if model else "processor unknown"
+    return f"{os.cpu_count()} processors ({name}), guests under software emulation"
+
+
+def main(arguments: list[str]) -> int:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser("python -m tests.bench", description="Measures what docs/benchmarks.md reports.")
+    parser.add_argument("--part", choices=PARTS, action="append", help="only this; the rest is of the last time")
+    chosen = parser.parse_args(arguments).part or list(PARTS)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    kept = CACHE / "results.json"
+    results = json.loads(kept.read_text()) if kept.exists() else {}
+    for name in chosen:
+        say(f"measuring {name}")
+        began = time.monotonic()
+        results[name] = PARTS[name]()
+        kept.write_text(json.dumps(results))
+        say(f"{name} took {time.monotonic() - began:.0f} s")
+    if missing := set(PARTS) - set(results):
+        say(f"nothing was written: {', '.join(sorted(missing))} were never measured here")
+        return 1
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    measured = page.measured_part({**results, "date": today, "command": "make bench", "machine": machine()})
+    DOCUMENT.write_text(page.rewritten(DOCUMENT.read_text(), measured))
+    print(measured)
+    say(f"written to {DOCUMENT.relative_to(CHECKOUT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

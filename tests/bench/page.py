@@ -1,0 +1,163 @@
+"""docs/benchmarks.md: its measured part, between two marks, is written from the results. Pure.
+
+Each figure stands beside its aim, and says itself where it misses it. Next step: `__main__` measures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+BEGIN = "<!-- measured: written by `make bench`, do not edit -->"
+END = "<!-- end of what was measured -->"
+
+ROWS = {
+    "empty_file_open": "an empty LSM program on file_open",
+    "empty_all": "empty LSM programs on all hooks that ours are on",
+    "no_policy": "ours, in a cgroup without policy",
+    "policy_few": "ours, under a policy with 10 file rules",
+    "policy_many": "ours, under a policy with 1,000 file rules",
+    "apparmor": "AppArmor, confined by the profile of 10 file rules",
+}
+COLUMNS = {
+    "open": "open+close, remembered",
+    "each": "first time, directory known",
+    "deep": "first time, 4 directories unknown",
+    "pread": "pread",
+    "capable": "capable",
+    "connect": "TCP connect",
+    "exec": "vfork+exec",
+}
+NO_POLICY_AIM, REMEMBERED_AIM = 1.5, 0.35
+LOAD_AIM_S, THROUGHPUT_AIM, MEMORY_AIM_MIB = 1.0, 200_000, 90
+
+
+def rewritten(document: str, measured: str) -> str:
+    """The document with its measured part replaced. ValueError where it has no marks."""
+    before, begin, rest = document.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError("the page has lost the marks between which figures are written")
+    return f"{before}{BEGIN}\n\n{measured}\n{END}{after}"
+
+
+def measured_part(results: Mapping[str, Any]) -> str:
+    """Everything that was measured. `results` has the keys date, command, machine, instructions, operation, ..."""
+    instructions, operation = results["instructions"], results["operation"]
+    parts = [
+        f"Measured on {results['date']} by `{results['command']}`, kernel {instructions['kernel']}, "
+        f"machine: {results['machine']}.",
+        "### Instructions added",
+        instruction_table(instructions["costs"]),
+        "### Aims",
+        table(("what", "measured", "aim", ""), aims(results)),
+        "### Latency and memory",
+        latency_table(operation),
+        "### From spool to store",
+        table(("what", "measured"), ((f"`{key}`", number(value)) for key, value in results["throughput"].items())),
+        "### Footprint in the kernel",
+        footprint_table(operation),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def instruction_table(costs: Mapping[str, Mapping[str, float]]) -> str:
+    """What each situation adds to each act; the first row is the act itself."""
+    base = costs["baseline"]
+    rows = [("nothing loaded (absolute)", *(number(base[act]) for act in COLUMNS))]
+    rows += [(text, *(added(costs[key][act] - base[act]) for act in COLUMNS)) for key, text in ROWS.items()]
+    return table(("", *COLUMNS.values()), rows)
+
+
+def aims(results: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+    """Each aim: what, measured, aim, and whether it is met."""
+    costs, operation = results["instructions"]["costs"], results["operation"]
+    throughput = results["throughput"]
+
+    def more(situation: str) -> float:
+        return float(costs[situation]["open"] - costs["baseline"]["open"])
+
+    unpoliced = more("no_policy") / more("empty_file_open")
+    remembered = max(more("policy_few"), more("policy_many")) / more("apparmor")
+    load_s = operation["load"]["bundle_s"] + operation["load"]["load_s"]
+    memory = operation["agent_after"]["VmHWM"]
+    mapped = operation["agent_after"]["llvm_mapped"]
+    rate = throughput["violations_per_s"]
+    return [
+        (
+            "open+close without policy, to the empty program",
+            f"{unpoliced:.2f}",
+            f"≤ {NO_POLICY_AIM}",
+            met(unpoliced <= NO_POLICY_AIM),
+        ),
+        (
+            "open+close remembered, to AppArmor",
+            f"{remembered:.2f}",
+            f"≤ {REMEMBERED_AIM}",
+            met(remembered <= REMEMBERED_AIM),
+        ),
+        (
+            "find the bundle and load it, in the emulated machine",
+            f"{load_s:.2f} s",
+            f"≤ {LOAD_AIM_S:g} s",
+            met(load_s <= LOAD_AIM_S),
+        ),
+        ("compile for a kernel, on the machine itself", f"{results['compile_s']:.2f} s", "", ""),
+        ("violations a second, spool to store over mTLS", number(rate), "≥ 200,000", met(rate >= THROUGHPUT_AIM)),
+        ("memory of the agent, at most", f"{memory:.0f} MiB", f"≤ {MEMORY_AIM_MIB} MiB", met(memory <= MEMORY_AIM_MIB)),
+        ("LLVM mapped in the agent", "yes" if mapped else "no", "no", met(not mapped)),
+    ]
+
+
+def latency_table(operation: Mapping[str, Any]) -> str:
+    """Denial to line, and memory at rest and afterwards."""
+    latency, rest, after = operation["latency_ms"], operation["agent_at_rest"], operation["agent_after"]
+    rows = [
+        ("denied open to the subscriber's line: median", f"{latency['median']:.1f} ms"),
+        ("the same: 99th percentile", f"{latency['p99']:.1f} ms"),
+        ("the same: least, most", f"{latency['least']:.1f} ms, {latency['most']:.1f} ms"),
+        ("agent at rest: resident, of that its own", f"{rest['VmRSS']:.0f} MiB, {rest['RssAnon']:.0f} MiB"),
+        ("agent after 100 violations: resident, most", f"{after['VmRSS']:.0f} MiB, {after['VmHWM']:.0f} MiB"),
+        ("seconds to find the bundle", f"{operation['load']['bundle_s']:.2f}"),
+        ("seconds to load and attach", f"{operation['load']['load_s']:.2f}"),
+    ]
+    return table(("what", "in the emulated machine"), rows)
+
+
+def footprint_table(operation: Mapping[str, Any]) -> str:
+    """Programs, then maps."""
+    programs = [
+        (f"`{name}`", *(number(each[key]) for key in ("instructions", "verified", "jited_bytes")))
+        for name, each in operation["programs"].items()
+    ]
+    total = sum(each["jited_bytes"] for each in operation["programs"].values())
+    programs.append(("all", "", "", number(total)))
+    sizes = sorted(operation["map_bytes"].items(), key=lambda item: -item[1])
+    maps = [(f"`{name}`", number(size / 1024)) for name, size in sizes]
+    maps.append(("all", number(sum(operation["map_bytes"].values()) / 1024)))
+    heads = ("program", "instructions", "visited by the verifier", "bytes of machine code")
+    return table(heads, programs) + "\n\n" + table(("map", "KiB, with no policy"), maps)
+
+
+def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table; figures to the right."""
+    names = tuple(heads)
+    lines = ["| " + " | ".join(names) + " |", "|---" + "|--:" * (len(names) - 1) + "|"]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+
+
+def number(value: object) -> str:
+    """With thousands separated; small fractions kept."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    return f"{value:,.2f}" if isinstance(value, float) and abs(value) < 100 else f"{value:,.0f}"
+
+
+def added(difference: float) -> str:
+    """An amount that was added."""
+    return f"{difference:+,.0f}"
+
+
+def met(good: bool) -> str:
+    """Whether an aim is met."""
+    return "met" if good else "**missed**"
