@@ -17,6 +17,7 @@ ROWS = {
     "no_policy": "ours, in a cgroup without policy",
     "policy_few": "ours, under a policy with 10 file rules",
     "policy_many": "ours, under a policy with 1,000 file rules",
+    "policy_changed": "the same, of files that another policy's memory is on",
     "apparmor": "AppArmor, confined by the profile of 10 file rules",
 }
 COLUMNS = {
@@ -65,7 +66,8 @@ def instruction_table(costs: Mapping[str, Mapping[str, float]]) -> str:
     """What each situation adds to each act; the first row is the act itself."""
     base = costs["baseline"]
     rows = [("nothing loaded (absolute)", *(number(base[act]) for act in COLUMNS))]
-    rows += [(text, *(added(costs[key][act] - base[act]) for act in COLUMNS)) for key, text in ROWS.items()]
+    for key, text in ROWS.items():
+        rows.append((text, *(added(costs[key][act] - base[act]) if act in costs[key] else "" for act in COLUMNS)))
     return table(("", *COLUMNS.values()), rows)
 
 

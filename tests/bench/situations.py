@@ -84,12 +84,17 @@ def apparmor(files: int) -> Iterator[None]:
         subprocess.run([*parser, "--remove"], input=text, check=True, timeout=120)
 
 
+def folders_in(root: Path) -> tuple[Path, Path]:
+    """Where plain files are, and where deep directories."""
+    return root / "plain", root / "deep"
+
+
 def make_files(root: Path, plain: int, deep: int) -> tuple[Path, Path]:
     """A folder of `plain` files, and one of `deep` directories with a file four levels down; none was opened before.
 
     Each file is made without being opened (mknod), so that nothing knows it.
     """
-    folders = root / "plain", root / "deep"
+    folders = folders_in(root)
     for folder in folders:
         folder.mkdir(parents=True)
     for number in range(plain):
