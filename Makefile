@@ -64,8 +64,8 @@ lint: lint-python lint-types lint-layers lint-c lint-proto ## every static check
 
 .PHONY: lint-python
 lint-python: setup
-	@.venv/bin/ruff check --quiet .
-	@.venv/bin/ruff format --check --quiet .
+	@.venv/bin/ruff check --quiet --no-cache .
+	@.venv/bin/ruff format --check --quiet --no-cache .
 
 .PHONY: lint-types
 lint-types: setup

@@ -11,9 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bulkhead.policy.parse import parse_text
-from bulkhead.policy.resolve import resolve
-
 from bulkhead.agent.names import EnforcerNames
 from bulkhead.agent.pump import Pump
 from bulkhead.enforcement.enforcer import Enforcer
@@ -21,6 +18,8 @@ from bulkhead.enforcement.records import Records
 from bulkhead.kernel.instance import Instance
 from bulkhead.node import cgroups
 from bulkhead.node.container import Container
+from bulkhead.policy.parse import parse_text
+from bulkhead.policy.resolve import resolve
 from bulkhead.policy.rules import PolicyRules
 from bulkhead.report.identity import NodeIdentity
 from bulkhead.report.render import to_json
