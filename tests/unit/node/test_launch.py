@@ -129,7 +129,8 @@ def test_command_starts_with_usual_signal_dispositions(cgroup: Path, tmp_path: P
     output = tmp_path / "status"
     script = f"grep -E 'Sig(Blk|Ign)' /proc/self/status > {output}"
     assert launch(["sh", "-c", script], cgroup, nothing).wait() == 0
-    assert [line.split()[1] for line in output.read_text().splitlines()] == ["0" * 16, "0" * 16]
+    usual = (1 << 31) - 1  # signals 1 to 31; what lies above is the C library's or was inherited
+    assert [int(line.split()[1], 16) & usual for line in output.read_text().splitlines()] == [0, 0]
 
 
 def test_no_descriptor_of_ours_is_inherited(cgroup: Path, tmp_path: Path) -> None:
