@@ -14,6 +14,7 @@ from typing import Protocol
 
 from bulkhead import abi
 from bulkhead.errors import Damaged
+from bulkhead.policy.capabilities import capability_name
 from bulkhead.policy.rules import RuleReference
 from bulkhead.report.clock import timestamp
 from bulkhead.report.identity import NOBODY, ContainerIdentity
@@ -32,16 +33,6 @@ BLOCKING = frozenset({abi.Verdict.DENY, abi.Verdict.KILL})
 
 # The enumerators are the words of the policy, in capitals.
 OPERATION_WORDS = {operation.value: operation.name.capitalize() for operation in abi.Operation}
-
-# capability.h of Linux 5.9 and later, by number.
-CAPABILITY_NAMES = (
-    "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP",
-    "LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW", "IPC_LOCK", "IPC_OWNER",
-    "SYS_MODULE", "SYS_RAWIO", "SYS_CHROOT", "SYS_PTRACE", "SYS_PACCT", "SYS_ADMIN", "SYS_BOOT", "SYS_NICE",
-    "SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "MKNOD", "LEASE", "AUDIT_WRITE", "AUDIT_CONTROL", "SETFCAP",
-    "MAC_OVERRIDE", "MAC_ADMIN", "SYSLOG", "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ", "PERFMON", "BPF",
-    "CHECKPOINT_RESTORE",
-)  # fmt: skip
 
 TRUNCATIONS = abi.RECORD_OBJECT_TRUNCATED | abi.RECORD_EXECUTABLE_TRUNCATED
 UNKNOWN_RULE = RuleReference("", "", "", "", severity="")
@@ -212,8 +203,3 @@ def join_elements(elements: bytes, truncated: bool = False) -> bytes:
 def split_arguments(arguments: bytes) -> list[bytes]:
     """A command line whose parts end with NUL each; the last NUL is missing where the line was cut."""
     return arguments.removesuffix(b"\0").split(b"\0") if arguments else []
-
-
-def capability_name(number: int) -> str:
-    """NET_RAW for 13; a number that this version does not know stays one."""
-    return CAPABILITY_NAMES[number] if number < len(CAPABILITY_NAMES) else str(number)
