@@ -47,6 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def describe(image: SetImage) -> dict[str, object]:
     """The image as plain data, stable for machines."""
+    from bulkhead.policy.capabilities import capability_name  # noqa: PLC0415
+
     return {
         "digest": image.digest,
         "flags": image.flags,
@@ -54,7 +56,7 @@ def describe(image: SetImage) -> dict[str, object]:
         "automaton": {"slots": len(image.automaton.slots), "bytes": 8 * len(image.automaton.slots)},
         "outcomes": [[f"{decision:#x}" for decision in outcome] for outcome in image.outcomes],
         "unresolved": [f"{decision:#x}" for decision in image.unresolved],
-        "capabilities": {number: f"{decision:#x}" for number, decision in enumerate(image.capabilities) if decision},
+        "capabilities": {capability_name(n): f"{word:#x}" for n, word in enumerate(image.capabilities) if word},
         "prefixes": [[str(network), number] for network, number in image.prefixes],
         "ports": [
             [each.peer_class, each.protocol, each.port, each.bits, f"{each.decision:#x}"] for each in image.ports

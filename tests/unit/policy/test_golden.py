@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from bulkhead.cli.policy_files import merged
 from bulkhead.cli.policy_render import describe
 from bulkhead.policy.lower import lower
