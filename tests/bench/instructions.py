@@ -86,6 +86,7 @@ def plain_cgroup() -> Iterator[Path]:
 def without_ours(cgroup: Path) -> dict[str, dict[str, float]]:
     """Nothing loaded, AppArmor, empty programs on file_open and on all hooks of ours."""
     settings: list[tuple[str, AbstractContextManager[None], str]] = [
+        ("warm_up", nullcontext(), "-"),  # not reported: a machine that has just started does more for the same act
         ("baseline", nullcontext(), "-"),
         ("apparmor", situations.apparmor(FEW), situations.PROFILE),
         ("empty_file_open", situations.empty_programs(["file_open"]), "-"),
