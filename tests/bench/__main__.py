@@ -11,6 +11,7 @@ import argparse
 import datetime
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -23,6 +24,7 @@ from tests.bench import page
 CHECKOUT = Path(__file__).parents[2]
 CACHE = CHECKOUT / ".cache/bench"
 DOCUMENT = CHECKOUT / "docs/benchmarks.md"
+NEEDED = {"gcc": "gcc and libc6-dev", "apparmor_parser": "apparmor"}
 KERNEL = "6.12"
 GUEST_S = 600
 
@@ -55,7 +57,8 @@ def instructions() -> Any:
 
 def operation() -> Any:
     """Load, footprint, latency and memory, in an ordinary guest."""
-    return in_guest("operation")
+    before = os.getloadavg()[0]
+    return {**in_guest("operation"), "other_load": before}
 
 
 def throughput() -> Any:
@@ -95,6 +98,10 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser("python -m tests.bench", description="Measures what docs/benchmarks.md reports.")
     parser.add_argument("--part", choices=PARTS, action="append", help="only this; the rest is of the last time")
     chosen = parser.parse_args(arguments).part or list(PARTS)
+    for program, package in NEEDED.items():
+        if shutil.which(program) is None:
+            say(f"{program} is needed (Debian: {package}); nothing was measured")
+            return 1
     CACHE.mkdir(parents=True, exist_ok=True)
     kept = CACHE / "results.json"
     results = json.loads(kept.read_text()) if kept.exists() else {}

@@ -136,10 +136,12 @@ def latency(acts: Path) -> dict[str, Any]:
         for number in range(WARM_UP):
             stage.latency_ms(number)
         at_rest = memory_of(stage.agent.running.pid)
-        taken = sorted(stage.latency_ms(WARM_UP + number) for number in range(DENIALS))
+        in_order = [stage.latency_ms(WARM_UP + number) for number in range(DENIALS)]
         after = memory_of(stage.agent.running.pid)
-    percentiles = statistics.quantiles(taken, n=100)
+    taken = sorted(in_order)
+    percentiles = statistics.quantiles(taken, n=100, method="inclusive")
     return {
+        "latencies_ms": in_order,
         "latency_ms": {"median": percentiles[49], "p99": percentiles[98], "least": taken[0], "most": taken[-1]},
         "agent_at_rest": at_rest,
         "agent_after": after,

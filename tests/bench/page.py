@@ -53,6 +53,8 @@ def measured_part(results: Mapping[str, Any]) -> str:
         "### Aims",
         table(("what", "measured", "aim", ""), aims(results)),
         "### Latency and memory",
+        f"The machine's load average before the guest started was {operation['other_load']:.1f}; over 0.5, seconds and "
+        "milliseconds are too long, tails and the time to load most of all.",
         latency_table(operation),
         "### From spool to store",
         table(("what", "measured"), ((f"`{key}`", number(value)) for key, value in results["throughput"].items())),
