@@ -101,9 +101,12 @@ def without_ours(cgroup: Path) -> dict[str, dict[str, float]]:
 
 
 def with_ours(cgroup: Path) -> dict[str, dict[str, float]]:
-    """Ours loaded: without a policy, and under small and large ones."""
-    bench = Bench(load_instance(bundle_for_this_kernel(ROOT / "bundles")))
-    costs = {"no_policy": measure("no_policy", cgroup)}
+    """Ours loaded: without a policy, and under small and large ones. And what loading costs."""
+    began = time.perf_counter()
+    instance = load_instance(bundle_for_this_kernel(ROOT / "bundles"))
+    loading = {"load": (time.perf_counter() - began) * 1e9}
+    bench = Bench(instance)
+    costs = {"loading": loading, "no_policy": measure("no_policy", cgroup)}
     for title, rules in (("policy_few", FEW), ("policy_many", MANY)):
         with bench.box(situations.our_policy(rules)) as box:
             costs[title] = measure(title, box.cgroup.path)
