@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bulkhead.errors import UsageError
 from bulkhead.policy.locate import DOCUMENT_BYTES, NODES
 from bulkhead.policy.parse import Parsed, parse_files, parse_object, parse_text
 from tests.unit.policy.documents import text_of
@@ -118,16 +117,27 @@ def test_equal_names_in_different_scopes_are_different_policies() -> None:
 
 def test_standard_input_is_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     """`-` reads it."""
-    monkeypatch.setattr("sys.stdin", io.StringIO(text_of(GOOD)))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text_of(GOOD).encode())))
     assert [policy.name for policy in parse_files([Path("-")]).policies] == ["web"]
 
 
-def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
-    """No such file, and bytes that are not UTF-8."""
-    (tmp_path / "latin").write_bytes(b"a: \xe9\n")
-    for name, told in (("none", "No such file"), ("latin", "not UTF-8 at byte 3")):
-        with pytest.raises(UsageError, match=told):
-            parse_files([tmp_path / name])
+def test_a_file_that_cannot_be_read_leaves_the_others_alone(tmp_path: Path) -> None:
+    """No such file and a directory are problems with a name; the next file is read."""
+    (tmp_path / "good.yaml").write_text(text_of(GOOD))
+    parsed = parse_files([tmp_path / "none", tmp_path, tmp_path / "good.yaml"])
+    assert [policy.name for policy in parsed.policies] == ["web"]
+    assert [(problem.file, problem.message) for problem in parsed.problems] == [
+        (str(tmp_path / "none"), "cannot be read: No such file or directory"),
+        (str(tmp_path), "cannot be read: Is a directory"),
+    ]
+
+
+def test_bytes_that_are_not_utf_8_are_refused_with_their_document(tmp_path: Path) -> None:
+    """The line is named; the document before it is read."""
+    (tmp_path / "latin").write_bytes(text_of(GOOD).encode() + b"---\na: 1\nb: \xe9\n")
+    parsed = parse_files([tmp_path / "latin"])
+    assert [policy.name for policy in parsed.policies] == ["web"]
+    assert _told(parsed) == [(8, "", "has bytes that are not UTF-8")]
 
 
 def test_objects_of_the_api_server_have_no_lines() -> None:

@@ -1,25 +1,30 @@
 """Documents as files: tests/corpus/valid is accepted; what tests/corpus/invalid gets stands in the files themselves.
 
-A line `# expect: FIELD: MESSAGE` gives the field and how its problem begins; `# here` marks the lines of problems.
+A line `# expect: FIELD: MESSAGE` gives the field and how its problem begins; `# here` marks the lines of problems. What
+is valid but not enforced yet is in tests/corpus/not_enforced, with a line `# refused: FIELD, FIELD`.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from bulkhead.policy.parse import parse_files
+from bulkhead.policy.support import unenforced
 
 ROOT = Path(__file__).resolve().parents[3]
 VALID = sorted([*(ROOT / "tests/corpus/valid").glob("*.yaml"), *(ROOT / "examples").glob("*.yaml")])
 INVALID = sorted((ROOT / "tests/corpus/invalid").glob("*.yaml"))
+NOT_ENFORCED = sorted((ROOT / "tests/corpus/not_enforced").glob("*.yaml"))
 
 
 def test_there_is_a_corpus() -> None:
     """An empty directory would make the tests below pass."""
     assert len(VALID) >= 10
     assert len(INVALID) >= 50
+    assert len(NOT_ENFORCED) >= 8
 
 
 @pytest.mark.parametrize("path", VALID, ids=lambda path: path.stem)
@@ -46,3 +51,23 @@ def test_invalid_documents_are_refused_for_what_is_wrong(path: Path) -> None:
     assert {problem.file for problem in parsed.problems} == {str(path)}
     refused = [policy for policy in parsed.policies if policy.name != "good"]
     assert refused == []
+
+
+def _refused(path: Path) -> set[str]:
+    """The fields that a document of tests/corpus/not_enforced says are refused in it."""
+    first, *_ = path.read_text(encoding="utf-8").splitlines()
+    return set(first.removeprefix("# refused: ").split(", "))
+
+
+@pytest.mark.parametrize("path", NOT_ENFORCED, ids=lambda path: path.stem)
+def test_what_is_not_enforced_yet_is_valid_and_refused_by_name(path: Path) -> None:
+    """It parses without a word where support is not asked for; else the fields named are refused, and no others."""
+    assert parse_files([path], check_support=False).problems == ()
+    parsed = parse_files([path])
+    fields = {re.sub(r"(operations)?\[\d+\]", lambda each: each[1] or "[]", each.field) for each in parsed.problems}
+    assert (parsed.policies, fields) == ((), _refused(path))
+
+
+def test_everything_that_is_not_enforced_yet_is_in_the_corpus() -> None:
+    """A row of the table of support without a document is a refusal that nothing shows."""
+    assert set().union(*map(_refused, NOT_ENFORCED)) == {field for field, _ in unenforced()}
