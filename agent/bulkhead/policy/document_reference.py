@@ -1,7 +1,7 @@
-"""docs/policy-reference.md from the models: every field with its type, its limits and its meaning.
+"""docs/policy-reference.md from the models: every field with its type, its default, its limits and its meaning.
 
 The tables come from the same schemas as the CRDs, so that the page, `kubectl explain` and the parser cannot disagree.
-Next step: tools/gen_policy.py writes the page.
+What is said around them is in `policy.document_meaning`. Next step: tools/gen_policy.py writes the page.
 """
 
 from __future__ import annotations
@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from bulkhead.policy.locate import DEPTH, DOCUMENT_BYTES, NODES
+from bulkhead.policy.document_meaning import MEANING, enforced, limits
 from bulkhead.policy.model import API_VERSION
 from bulkhead.policy.schema import SHORT_NAMES, crd
-from bulkhead.policy.support import unenforced
 
 Schema = dict[str, Any]
 
@@ -28,38 +27,10 @@ Two kinds of objects, both `apiVersion: {API_VERSION}`:
 - `ClusterSecurityPolicy` (`{SHORT_NAMES["ClusterSecurityPolicy"]}`) for pods of all namespaces.
 """
 
-_MEANING = """\
-## What a policy means
-
-A container's policy set is the union of all policies that select it; their order never matters. For one access:
-
-1. an explicit Kill or Deny wins;
-2. else an explicit Allow;
-3. else the strictest `default` among the policies of the set;
-4. else it is allowed.
-
-A rule of action Audit reports and never changes the verdict. A policy of mode Audit takes part in a second, shadow
-decision only: what that would deny is reported as WOULD_DENY, and let through.
-
-## Path patterns
-
-Paths are absolute and as the container sees them. Letters are compared as bytes; case matters.
-
-| pattern | stands for |
-|---|---|
-| `/usr/bin/apt` | that file |
-| `/usr/bin/apt*`, `/tmp/?` | `*` any characters, also none, and `?` one, within one element of the path |
-| `/srv/**` | everything below /srv, however deep; not /srv itself |
-| `/srv/**/keys` | `keys` in /srv or anywhere below it |
-
-`**` stands alone between slashes. Brackets and braces mean themselves: `/usr/bin/[` is a program, `{a,b}` is no choice.
-A path has at most 4096 bytes and each of its elements 255; there is no slash at the end, and no `.` or `..`.
-"""
-
 
 def page() -> str:
     """The whole page, in Markdown."""
-    return "\n".join([_BEGIN, _MEANING, *_kinds(), *_not_enforced(), *_limits()])
+    return "\n".join([_BEGIN, MEANING, *enforced(), *_kinds(), *limits()])
 
 
 def _kinds() -> Iterator[str]:
@@ -101,10 +72,10 @@ def _anchor(heading: str) -> str:
 def _table(schema: Schema) -> str:
     required = schema.get("required", [])
     rows = [
-        f"| `{name}` | {_type(part)}{', required' if name in required else ''} | {_cell(_meaning(part))} |"
+        f"| `{name}` | {_type(part)} | {'required' if name in required else _default(part)} | {_cell(_meaning(part))} |"
         for name, part in schema["properties"].items()
     ]
-    return "\n".join(["| field | type | meaning |", "|---|---|---|", *rows, ""])
+    return "\n".join(["| field | type | default | meaning |", "|---|---|---|---|", *rows, ""])
 
 
 def _type(schema: Schema) -> str:
@@ -117,13 +88,18 @@ def _type(schema: Schema) -> str:
     return {"string": "text", "integer": "number", "boolean": "true or false", "object": "object"}[schema["type"]]
 
 
+def _default(schema: Schema) -> str:
+    """The value of a field that is left out, where it has one."""
+    if "default" not in schema:
+        return ""
+    return f"`{str(schema['default']).lower() if isinstance(schema['default'], bool) else schema['default']}`"
+
+
 def _meaning(schema: Schema) -> str:
     words = schema.get("enum") or schema.get("items", {}).get("enum") or []
     parts = [schema.get("description", "")]
     if words and not all(f"`{word}`" in parts[0] for word in words):
         parts.append(f"One of {', '.join(f'`{word}`' for word in words)}.")
-    if schema.get("default") not in (None, False):
-        parts.append(f"Default: `{schema['default']}`.")
     if "maxItems" in schema:
         parts.append(f"At most {schema['maxItems']}.")
     if "maxLength" in schema:
@@ -133,18 +109,3 @@ def _meaning(schema: Schema) -> str:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|")
-
-
-def _not_enforced() -> Iterator[str]:
-    yield "## Not enforced yet\n"
-    yield "A policy that uses one of these is refused as a whole, with the field's name in the reason:\n"
-    yield "| field | what |\n|---|---|"
-    yield from (f"| `{field}` | {_cell(what)} |" for field, what in unenforced())
-    yield ""
-
-
-def _limits() -> Iterator[str]:
-    yield "## Limits of a document\n"
-    yield f"{DOCUMENT_BYTES} bytes, {NODES} values once YAML aliases are followed, {DEPTH} levels. Keys stand once.\n"
-    yield "Merge keys (`<<`) and tags of applications are refused."
-    yield ""

@@ -120,8 +120,8 @@ def _object(kind: str) -> Schema:
         "description": whole["description"],
         "required": ["spec"],
         "properties": {
-            "apiVersion": {"type": "string"},
-            "kind": {"type": "string"},
+            "apiVersion": {"type": "string", "description": f"`{API_VERSION}`."},
+            "kind": {"type": "string", "description": f"`{kind}`."},
             "metadata": {"type": "object"},
             "spec": whole["properties"]["spec"],
             "status": _status(),

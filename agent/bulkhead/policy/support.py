@@ -30,23 +30,28 @@ _ROWS: tuple[tuple[tuple[str, ...], str, Callable[[Any], bool], str], ...] = (
     (("files", "rules", "*"), "by", _given("by"), "the acting program (by)"),
     (("capabilities", "rules", "*"), "by", _given("by"), "the acting program (by)"),
     (("network", "egress", "rules", "*"), "by", _given("by"), "the acting program (by)"),
-    (("network", "egress", "rules", "*", "to", "*"), "dns", _given("dns"), "DNS names"),
+    (("network", "egress", "rules", "*", "to", "*"), "dns", _given("dns"), "a peer by DNS name"),
     (
         ("network", "egress", "rules", "*", "to", "*"),
         "podSelector",
         lambda peer: peer.pod_selector is not None,
-        "pods as peers",
+        "a peer by labels of pods",
     ),
     (
         ("network", "egress", "rules", "*", "to", "*"),
         "namespaceSelector",
         lambda peer: peer.namespace_selector is not None,
-        "namespaces as peers",
+        "a peer by labels of namespaces",
     ),
-    (("network",), "ingress", _given("ingress"), "network.ingress"),
-    (("network",), "sockets", _given("sockets"), "network.sockets"),
-    ((), "operations", _given("operations"), "operations"),
-    ((), "nodeSelector", lambda spec: getattr(spec, "node_selector", None) is not None, "processes of nodes"),
+    (("network",), "ingress", _given("ingress"), "the section network.ingress"),
+    (("network",), "sockets", _given("sockets"), "the section network.sockets"),
+    ((), "operations", _given("operations"), "the section operations"),
+    (
+        (),
+        "nodeSelector",
+        lambda spec: getattr(spec, "node_selector", None) is not None,
+        "a policy for processes of nodes",
+    ),
 )
 
 

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from bulkhead.policy.document_reference import page
 from bulkhead.policy.model import KINDS
 from bulkhead.policy.schema import crd
+from bulkhead.policy.support import unenforced
 from tests.unit.policy.documents import documents
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -64,14 +65,15 @@ def test_schemas_are_structural(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_schemas_are_bounded_and_described(kind: str) -> None:
-    """Lists and texts within spec have limits, fields have descriptions."""
-    for path, schema in _all(_root(kind)["properties"]["spec"]):
+    """Lists and texts have limits, fields have descriptions, in spec and in status."""
+    for path, schema in _all(_root(kind)):
+        bounded = path.startswith((".spec", ".status"))
         if schema["type"] == "array":
             assert "maxItems" in schema, path
-        if schema["type"] == "string":
-            assert "maxLength" in schema or "enum" in schema, path
+        if schema["type"] == "string" and bounded:
+            assert {"maxLength", "enum", "format"} & schema.keys(), path
         if path and not path.endswith("[]"):
-            assert schema.get("description"), path
+            assert schema.get("description") or path == ".metadata", path
 
 
 def _fits(value: Any, schema: dict[str, Any]) -> bool:
@@ -132,3 +134,13 @@ def test_the_reference_page_has_every_field() -> None:
             assert not name or f"| `{name}` |" in text, path
     headings = {re.sub(r"[^\w-]", "", line[4:].lower()) for line in text.splitlines() if line.startswith("### ")}
     assert set(re.findall(r"\(#([^)]*)\)", text)) <= headings
+
+
+def test_the_reference_page_says_what_is_left_out_and_what_is_refused() -> None:
+    """Defaults and required fields have a column of their own; every row of the table of support is there."""
+    text = page()
+    assert "| `mode` | word | `Enforce` |" in text
+    assert "| `fileless` | true or false | `false` |" in text
+    assert "| `action` | word | required |" in text
+    refused = text.split("## Not enforced yet")[1].split("\n## ")[0]
+    assert [field for field, _ in unenforced() if f"| `{field}` |" not in refused] == []

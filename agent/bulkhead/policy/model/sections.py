@@ -70,8 +70,7 @@ class ExecRule(RuleBase):
         max_length=MAX_PATTERNS,
         json_schema_extra={"minItems": 1},
         description="Programs by path, as the container sees them: `/usr/bin/apt`, `/sbin/**` for everything below, "
-        "`/usr/bin/apt*` within one directory. Starting a program through its loader, as a script's interpreter, or by "
-        "mapping it executable is starting it.",
+        "`/usr/bin/apt*` within one directory. Of a script, the script and its interpreter are both judged.",
     )
     not_in_image: bool = Field(
         default=False, description="Programs that were not in the container's image: written since it was started."
@@ -95,7 +94,7 @@ class FileRule(RuleBase):
         max_length=MAX_PATTERNS,
         json_schema_extra={"minItems": 1},
         description="Files by path, as the container sees them: `/etc/shadow`, `/var/run/secrets/**` for everything "
-        "below, `/home/*/.ssh/*`. They stay covered through links, mounts, renames and chroot.",
+        "below, `/home/*/.ssh/*`. They stay covered through symbolic links, mounts, renames and chroot.",
     )
     operations: Annotated[list[FileOperation], NonEmpty] | None = Field(
         default=None,

@@ -1,0 +1,119 @@
+"""What the reference page says beyond fields: what a set of policies means, what is enforced, what does not fit.
+
+No model holds these words, so they are here; figures come from the modules that enforce them. The exact meaning is
+`policy.oracle`'s. Next step: `policy.document_reference` makes the page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bulkhead.policy.locate import DEPTH, DOCUMENT_BYTES, NODES
+from bulkhead.policy.model.base import MAX_ITEMS, MAX_PATTERNS, MAX_RULES
+from bulkhead.policy.patterns import ELEMENT_BYTES, PATH_BYTES
+from bulkhead.policy.support import ENFORCED_FILE_OPERATIONS, unenforced
+
+MEANING = """\
+## What a policy means
+
+A container's policy set is the union of all policies that select it; their order never matters. For one access:
+
+1. an explicit Kill or Deny wins, Kill over Deny;
+2. else an explicit Allow;
+3. else the strictest `default` of the section among the policies of the set;
+4. else it is allowed.
+
+So a policy can take away what another allows, and cannot allow what another denies by a rule. An Allow is an exception
+from defaults, also from those of other policies.
+
+A rule of action Audit reports and never changes the verdict; a default of Audit allows and reports. A policy of mode
+Audit takes part in a second, shadow decision only, together with all the others: what that would deny is reported as
+WOULD_DENY, and let through. It never lets through what the enforced policies deny. A policy of mode Disabled is as if
+it were not there.
+
+Where several rules of one strictness match, the violation names the first by namespace, policy, section and rule name.
+
+## When it holds
+
+A set is exchanged whole: each access is judged by the old one or by the new one, never by parts of both and never by
+none. The new one holds at once for processes that run already, and in their child cgroups. For what is open already:
+
+- **A file that is open stays open.** Reading and writing through a descriptor that was opened before, or that was
+  received from another process, is not judged again; opening the file once more is, also through `/proc/self/fd`.
+- **A TCP connection is judged again at its next packet** after every change of the set, and cut there if it is not
+  allowed any more; of other protocols every packet is judged. Connections that were made before the container had any
+  policy at all are not judged.
+
+## Paths
+
+Paths are absolute and as the container sees them. They are compared as bytes; case matters.
+
+| pattern | stands for |
+|---|---|
+| `/usr/bin/apt` | that file |
+| `/usr/bin/apt*`, `/tmp/?` | `*` any bytes, also none, and `?` one, within one element of the path |
+| `/srv/**` | everything below /srv, however deep; not /srv itself |
+| `/srv/**/keys` | `keys` in /srv or anywhere below it |
+
+`**` stands alone between slashes. Brackets and braces mean themselves: `/usr/bin/[` is a program, `{a,b}` is no choice.
+
+- What is judged is the file's own place, whatever name it was reached by: relative paths, symbolic links, chroot,
+  `/proc/self/root`, bind mounts and mount namespaces of one's own lead to the same answer.
+- A rule on a link holds for what the link leads to in that container: `/bin/sh` is dash or bash where it points there.
+- A directory that is visible at several paths is under the rules for each of them.
+- What appears at a covered path later is covered, and judged before it is made.
+- A hard link or a rename that would make a file be judged otherwise than before is refused; for a directory with EXDEV,
+  on which mv copies instead. Where a hard link was made before the policy, each name is judged by itself.
+- Starting a script is starting the script and its interpreter; both are judged.
+- A path that cannot be found out (too deep, or on a file system that was mounted a moment ago) is judged by the
+  strictest Deny or Kill that could have matched, and the event says so.
+- A file without a path, such as a memory file or a pipe, matches no pattern: the default decides.
+
+## Addresses and ports
+
+A rule of `network.egress` matches where one of its peers and one of its ports do. Without `to` it holds for every
+address, without `ports` for every protocol. IPv4 and IPv6 are apart: `0.0.0.0/0` is all of IPv4, `::/0` all of IPv6,
+and an IPv4 address written as IPv6 is IPv4.
+
+ICMP has no ports, so that rules with ports do not match it. Where ports cannot be known (fragments, other protocols,
+extension headers), every Deny or Kill that could match does, and an Allow only if it has no ports.
+"""
+
+_REST = """
+Limits of a node, such as path automata taken together, are in [limits](limits.md).
+
+In a document a key stands once; merge keys (`<<`), tags of applications and bytes that are not UTF-8 are refused. In a
+path there is no slash at the end, and no `.` or `..`. What the API server adds to an object (`status`, `metadata.uid`
+and so on) is ignored, so that what `kubectl get -o yaml` prints can be read; a `List` is its items. A bad document is
+refused alone: others of the same file are read.
+"""
+
+
+def enforced() -> Iterator[str]:
+    """What works now, and what is refused until it does."""
+    yield "## Enforced now\n"
+    yield "| section | what matches | what happens where it is denied |\n|---|---|---|"
+    yield "| `exec` | `paths` | exec fails with EPERM |"
+    operations = ", ".join(f"`{operation}`" for operation in ENFORCED_FILE_OPERATIONS)
+    yield f"| `files` | `paths`, `operations` of {operations} | the call fails with EPERM |"
+    yield "| `network.egress` | `to` with `cidr`, `except`; `ports` | connect fails with EPERM, packets are dropped |"
+    yield "| `capabilities` | `names` | what needs the capability fails with EPERM |"
+    yield "\nEach with every action, `default` and `mode`. Kill also ends the process with SIGKILL; in `network.egress`"
+    yield "that is the one that connects or sends.\n"
+    yield "## Not enforced yet\n"
+    yield "A policy that uses one of these is refused as a whole, with the field's name in the reason:\n"
+    yield "| field | what |\n|---|---|"
+    yield from (f"| `{field}` | {what} |" for field, what in unenforced())
+    yield "\nWhat a container can still do to get round what is enforced is in the [threat model](threat-model.md).\n"
+
+
+def limits() -> Iterator[str]:
+    """What does not fit, and what happens then."""
+    yield "## Limits\n"
+    yield "What does not fit is refused with the number and the limit, and changes nothing; nothing is cut short.\n"
+    yield "| of | at most |\n|---|---|"
+    yield f"| a document | {DOCUMENT_BYTES} bytes, {NODES} values once YAML aliases are followed, {DEPTH} levels |"
+    yield f"| a section | {MAX_RULES} rules |"
+    yield f"| a rule | {MAX_PATTERNS} paths or peers, {MAX_ITEMS} ports |"
+    yield f"| a path pattern | {PATH_BYTES} bytes, {ELEMENT_BYTES} in one element |"
+    yield _REST
