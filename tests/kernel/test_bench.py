@@ -19,7 +19,7 @@ BTF = Path("/sys/kernel/btf/vmlinux")
 def mounts() -> dict[str, str]:
     """File system type by mount point, the one on top where there are several."""
     lines = (line.split() for line in Path("/proc/self/mounts").read_text().splitlines())
-    return {fields[1]: fields[2] for fields in lines}
+    return {fields[1].replace("\\040", " "): fields[2] for fields in lines}
 
 
 def test_kernel_is_the_one_asked_for() -> None:
