@@ -68,16 +68,24 @@ def _padded(data: bytes) -> bytes:
 
 def build(kernel: Kernel, run_files: dict[str, bytes]) -> bytes:
     """The archive for one run of `kernel`. `run_files` come to lie in the guest's /run/vm, beside busybox."""
-    busybox = shutil.which("busybox")
-    if busybox is None:
-        raise BenchError("busybox is needed in the guest and is not installed: install busybox-static")
+    busybox = _static_busybox()
     texts = [(kernel.modules / name).read_text() for name in ("modules.dep", "modules.builtin")]
     order = load_order(DRIVERS, *texts)
-    files = {"init": (GUEST / "init.sh").read_bytes(), "vm/busybox": Path(busybox).read_bytes()}
+    files = {"init": (GUEST / "init.sh").read_bytes(), "vm/busybox": busybox}
     files |= {f"modules/{number:02}.ko": _plain(kernel.modules / path) for number, path in enumerate(order)}
     files |= {f"vm/{name}": content for name, content in run_files.items()}
     files["vm/run.sh"] = (GUEST / "run.sh").read_bytes()
     return archive(files)
+
+
+def _static_busybox() -> bytes:
+    path = shutil.which("busybox")
+    if path is None:
+        raise BenchError("busybox is needed in the guest and is not installed: install busybox-static")
+    program = Path(path).read_bytes()
+    if b"/ld-linux" in program:  # the name of its interpreter, which is not there yet when it runs
+        raise BenchError(f"{path} needs libraries, and the guest begins without any: install busybox-static")
+    return program
 
 
 def _plain(module: Path) -> bytes:

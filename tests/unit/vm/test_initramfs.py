@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tools.vm import BenchError
-from tools.vm.initramfs import archive, load_order, module_name
+from tools.vm.initramfs import DRIVERS, archive, build, load_order, module_name
+from tools.vm.kernels import Kernel
 
 DEPENDENCIES = """\
 kernel/fs/9p/9p.ko.xz: kernel/net/9p/9pnet.ko.xz kernel/fs/netfs/netfs.ko.xz
@@ -48,3 +49,17 @@ def test_archive_unpacks(tmp_path: Path) -> None:
     found = {str(path.relative_to(tmp_path)): path for path in tmp_path.rglob("*") if path.is_file()}
     assert {name: path.read_bytes() for name, path in found.items()} == files
     assert all(path.stat().st_mode & 0o777 == 0o755 for path in found.values())
+
+
+def test_busybox_that_needs_libraries_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It could not run as the guest's first program, and the guest would only panic."""
+    (tmp_path / "busybox").write_bytes(b"\x7fELF\0/lib64/ld-linux-x86-64.so.2\0")
+    (tmp_path / "busybox").chmod(0o755)
+    folder = tmp_path / "lib/modules/6.1.0"
+    folder.mkdir(parents=True)
+    (tmp_path / "release").write_text("6.1.0\n")
+    (folder / "modules.dep").write_text("")
+    (folder / "modules.builtin").write_text("".join(f"{name}.ko\n" for name in DRIVERS))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BenchError, match="install busybox-static"):
+        build(Kernel("6.1", tmp_path), {})
