@@ -9,11 +9,10 @@ import json
 import sys
 from pathlib import Path
 
+from bulkhead.cli.image_text import describe
 from bulkhead.cli.policy_files import merged
-from bulkhead.cli.policy_render import describe
 from bulkhead.kernel.plan import Parameters, render
 from bulkhead.policy.lower import lower
-
 from tools.generated_files import ROOT, check_asked, settle
 
 GOLDEN = ROOT / "tests/golden"
@@ -24,7 +23,7 @@ def cases() -> dict[Path, str]:
     files = {}
     for policy in sorted(GOLDEN.glob("*/policy.yaml")):
         image = describe(lower(merged([policy])))
-        files[policy.with_name("image.json")] = json.dumps(image, indent=1) + "\n"
+        files[policy.with_name("image.json")] = json.dumps(image, indent=1, ensure_ascii=False) + "\n"
     for storage in (False, True):
         name = "with" if storage else "without"
         files[GOLDEN / f"render/{name}_cgroup_storage.c"] = render(Parameters(cgroup_storage=storage))

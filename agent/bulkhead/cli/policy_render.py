@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bulkhead.policy.image import SetImage
-
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
@@ -29,6 +27,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print both."""
+    from bulkhead.cli.image_text import describe  # noqa: PLC0415
     from bulkhead.cli.policy_files import merged  # noqa: PLC0415
     from bulkhead.policy.lower import lower  # noqa: PLC0415
 
@@ -43,25 +42,6 @@ def run(arguments: argparse.Namespace) -> int:
         for row in value if isinstance(value, list) else []:
             print(f"  {row}")
     return 0
-
-
-def describe(image: SetImage) -> dict[str, object]:
-    """The image as plain data, stable for machines."""
-    from bulkhead.policy.capabilities import capability_name  # noqa: PLC0415
-
-    return {
-        "digest": image.digest,
-        "flags": image.flags,
-        "rules": [rule.id for rule in image.rules],
-        "automaton": {"slots": len(image.automaton.slots), "bytes": 8 * len(image.automaton.slots)},
-        "outcomes": [[f"{decision:#x}" for decision in outcome] for outcome in image.outcomes],
-        "unresolved": [f"{decision:#x}" for decision in image.unresolved],
-        "capabilities": {capability_name(n): f"{word:#x}" for n, word in enumerate(image.capabilities) if word},
-        "prefixes": [[str(network), number] for network, number in image.prefixes],
-        "ports": [
-            [each.peer_class, each.protocol, each.port, each.bits, f"{each.decision:#x}"] for each in image.ports
-        ],
-    }
 
 
 def _program_text() -> str:

@@ -63,6 +63,9 @@ FIELDS = {
     "upid": ("nr",),
 }
 
+# What some kernels lack, and probes use only where it is (probes/include/compat.h).
+OPTIONAL_FIELDS = {"cgroup": ("bpf_cgrp_storage",)}
+
 _INTEGERS = {1: "u8", 2: "u16", 4: "u32", 8: "u64"}
 _BASE = """\
 #pragma once
@@ -119,10 +122,13 @@ def write_headers(types: KernelTypes, tree: Path) -> None:
 def declarations(types: KernelTypes) -> str:
     """C for every structure of FIELDS, its fields where this kernel has them."""
     forward = "".join(f"struct {name};\n" for name in FIELDS)
-    return forward + "".join(
-        f"struct {name} {{\n{_layout(types, types.structure(name), _tree(fields))}}};\n"
-        for name, fields in FIELDS.items()
-    )
+    return forward + "".join(_declaration(types, name, fields) for name, fields in FIELDS.items())
+
+
+def _declaration(types: KernelTypes, name: str, fields: tuple[str, ...]) -> str:
+    structure = types.structure(name)
+    optional = tuple(field for field in OPTIONAL_FIELDS.get(name, ()) if types.find(structure, field))
+    return f"struct {name} {{\n{_layout(types, structure, _tree(fields + optional))}}};\n"
 
 
 def _tree(paths: tuple[str, ...]) -> _Tree:

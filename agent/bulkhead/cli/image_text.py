@@ -1,0 +1,144 @@
+"""A lowered policy set as data that people can read: numbers of the kernel boundary with their names beside them.
+
+For `bulkhead policy render` and the golden cases. States of the automaton are numbered in the order in which they are
+reached, so that a different layout of the same automaton reads the same; the size of the layout is told apart.
+Next step: `cli.policy_render` prints it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bulkhead import abi
+
+if TYPE_CHECKING:
+    from bulkhead.policy.image import Automaton, PortDecision, SetImage
+
+_FLAGS = ("SET_HAS_PATHS", "SET_HAS_NETWORK", "SET_HAS_CAPABILITIES")
+_PROTOCOLS = {1: "ICMP", 6: "TCP", 17: "UDP", 58: "ICMPv6"}
+_PORT_BITS = 64  # of struct port_key, where the whole port counts
+_PROTOCOL_BITS = 48
+_STATE_BYTES = 8
+
+
+def describe(image: SetImage) -> dict[str, object]:
+    """The image as plain data, stable for machines."""
+    from bulkhead.policy.capabilities import capability_name  # noqa: PLC0415
+
+    capabilities: dict[str, list[str]] = defaultdict(list)
+    for number, word in enumerate(image.capabilities):
+        if word:
+            capabilities[decision_text(word)].append(capability_name(number))
+    return {
+        "digest": image.digest,
+        "flags": [name for name in _FLAGS if image.flags & getattr(abi, name)],
+        "rules": [f"{number}: {rule.id}" for number, rule in enumerate(image.rules, start=1)],
+        "automaton": {"slots": len(image.automaton.slots), "states": automaton_text(image.automaton)},
+        "outcomes": [f"{number}: {_outcome(words)}" for number, words in enumerate(image.outcomes)],
+        "unresolved": _outcome(image.unresolved),
+        "capabilities": [f"{decision}: {', '.join(names)}" for decision, names in capabilities.items()],
+        "network_unresolved": decision_text(image.network_unresolved),
+        "prefixes": [f"{network}: class {number}" for network, number in image.prefixes],
+        "ports": [f"class {each.peer_class}, {_ports(each)}: {decision_text(each.decision)}" for each in image.ports],
+    }
+
+
+def decision_text(word: int) -> str:
+    """A decision word: `DENY 3` by rule 3, `ALLOW, reports 2` for an Audit rule."""
+    verdict = abi.Verdict(word & abi.DECISION_VERDICT_MASK).name
+    rule = word >> abi.DECISION_RULE_SHIFT & abi.DECISION_RULE_MASK
+    audit = word >> abi.DECISION_AUDIT_SHIFT & abi.DECISION_RULE_MASK
+    return verdict + (f" {rule}" if rule else "") + (f", reports {audit}" if audit else "")
+
+
+def _outcome(words: Iterable[int]) -> str:
+    """Each operation about which something is said."""
+    said = [f"{abi.Operation(number).name} {decision_text(word)}" for number, word in enumerate(words) if word]
+    return "; ".join(said) or "ALLOW"
+
+
+def _ports(entry: PortDecision) -> str:
+    """Which packets an entry is for: the ports that begin with its bits."""
+    protocol = _PROTOCOLS.get(entry.protocol, str(entry.protocol))
+    if entry.bits <= _PROTOCOL_BITS:
+        return f"{protocol} any port" if entry.bits == _PROTOCOL_BITS else "any protocol"
+    last = entry.port + (1 << _PORT_BITS - entry.bits) - 1
+    return f"{protocol} {entry.port}" if entry.port == last else f"{protocol} {entry.port}-{last}"
+
+
+@dataclass
+class _Rows:
+    """A packed automaton by state: what holds there, where other bytes lead, and where some bytes lead."""
+
+    labels: dict[int, int] = field(default_factory=dict)
+    defaults: dict[int, int] = field(default_factory=dict)
+    edges: dict[int, dict[int, int]] = field(default_factory=lambda: defaultdict(dict))
+
+    def is_link(self, state: int) -> bool:
+        """Whether a state only leads on, by one byte."""
+        ends = self.labels.get(state) == 0 and self.defaults[state] == abi.STATE_SINK
+        return ends and len(self.edges[state]) == 1
+
+
+def automaton_text(automaton: Automaton) -> list[str]:
+    """One line a state: its number, its outcome, and after which bytes it goes where; a chain is one line."""
+    rows = _rows(automaton)
+    starts = [automaton.root, *automaton.starts]
+    entered = Counter(target for edges in rows.edges.values() for target in edges.values())
+    entered.update([*rows.defaults.values(), *starts])
+    numbers: dict[int, int] = {}
+    for start in starts:
+        numbers.setdefault(start, len(numbers))
+    lines = []
+    for state in (queue := list(numbers)):
+        if state & abi.STATE_SINK:
+            lines.append(f"{numbers[state]}: {_end(state)}")
+            continue
+        parts = []
+        for text, target in _steps(rows, entered, state):
+            if not target & abi.STATE_SINK and target not in numbers:
+                numbers[target] = len(numbers)
+                queue.append(target)
+            parts.append(f"{text} → {_end(target) if target & abi.STATE_SINK else numbers[target]}")
+        lines.append(f"{numbers[state]}: outcome {rows.labels[state]}; {'; '.join(parts)}")
+    return lines
+
+
+def _rows(automaton: Automaton) -> _Rows:
+    rows = _Rows()
+    for position, slot in enumerate(automaton.slots):
+        check, target = slot >> 32, slot & 0xFFFFFFFF
+        if check & abi.STATE_SINK:
+            rows.labels[position * _STATE_BYTES] = check & ~abi.STATE_SINK
+            rows.defaults[position * _STATE_BYTES] = target
+        elif slot:
+            rows.edges[check][position - check // _STATE_BYTES] = target
+    return rows
+
+
+def _steps(rows: _Rows, entered: Counter[int], state: int) -> list[tuple[str, int]]:
+    """Where a state leads: after which bytes, and at last after all others."""
+    together: dict[int, list[int]] = defaultdict(list)
+    for byte, target in sorted(rows.edges[state].items()):
+        together[target].append(byte)
+    steps = []
+    for target, those in together.items():
+        text, at = "".join(map(_byte, those)), target
+        text = f"[{text}]" if len(those) > 1 else text
+        while not at & abi.STATE_SINK and entered[at] == 1 and rows.is_link(at):
+            ((byte, at),) = rows.edges[at].items()
+            text += _byte(byte)
+        steps.append((text, at))
+    return [*steps, ("else", rows.defaults[state])]
+
+
+def _byte(byte: int) -> str:
+    return chr(byte) if 0x20 < byte < 0x7F else f"\\x{byte:02x}"
+
+
+def _end(state: int) -> str:
+    """A state that is never left."""
+    return f"outcome {state & ~abi.STATE_SINK} for good"

@@ -1,0 +1,151 @@
+"""`bulkhead run` as a program: exact in exit status, streams and the completeness of its event file."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.kernel.enforcement.box import policy
+
+DENY = policy("""
+  exec:
+    rules: [{name: no-id, action: Deny, paths: [/usr/bin/id]}]
+  files:
+    rules: [{name: secret, action: Deny, operations: [Read], paths: ["SECRETS/**"]}]
+""")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A finished `bulkhead run`."""
+
+    status: int
+    out: bytes
+    err: bytes
+    events: list[dict[str, Any]]
+
+
+@pytest.fixture
+def secrets(tmp_path: Path) -> Path:
+    """300 files that the policy covers, and the policy."""
+    directory = tmp_path / "secrets"
+    directory.mkdir()
+    for number in range(300):
+        (directory / str(number)).write_text("x")
+    (tmp_path / "policy.yaml").write_text(DENY.replace("SECRETS", str(directory)))
+    return tmp_path
+
+
+def words(directory: Path, command: Sequence[str], *options: str) -> list[str]:
+    """The command line."""
+    start = [sys.executable, "-m", "bulkhead", "run", "--policy", str(directory / "policy.yaml")]
+    return [*start, "--events", str(directory / "out.jsonl"), *options, "--", *command]
+
+
+def run(directory: Path, *command: str, stdin: bytes = b"", options: Sequence[str] = ()) -> Ran:
+    """Run a command under the policy."""
+    done = subprocess.run(
+        words(directory, command, *options), input=stdin, capture_output=True, timeout=120, check=False
+    )
+    out = directory / "out.jsonl"
+    events = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
+    return Ran(done.returncode, done.stdout, done.stderr, events)
+
+
+def test_streams_and_status_are_the_commands_own(secrets: Path) -> None:
+    """Byte for byte, in both directions; nothing is reported where nothing is denied."""
+    ran = run(secrets, "sh", "-c", "cat; printf 'o\\377ut'; printf err >&2; exit 3", stdin=b"in\0")
+    assert (ran.status, ran.out, ran.err, ran.events) == (3, b"in\0o\xffut", b"err", [])
+
+
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [(["sh", "-c", "kill -TERM $$"], 143), (["/no/such/program"], 127), (["/usr/bin/id"], 126), (["/etc/passwd"], 126)],
+)
+def test_the_exit_status_is_what_a_shell_would_say(secrets: Path, command: list[str], status: int) -> None:
+    """128+N for a signal, 127 not found, 126 denied or not executable."""
+    assert run(secrets, *command).status == status
+
+
+def test_every_denial_is_in_the_file(secrets: Path) -> None:
+    """300 different files and 2,000 repeats of one: the counts add up, in children and child cgroups too."""
+    script = f"""
+import os, subprocess
+own = "/sys/fs/cgroup" + open("/proc/self/cgroup").read().strip().split("::")[1]
+os.mkdir(own + "/child")
+def attempt(name, times=1):
+    for _ in range(times):
+        try: os.close(os.open("{secrets}/secrets/" + name, os.O_RDONLY)); raise SystemExit("was not denied")
+        except PermissionError: pass
+for number in range(300): attempt(str(number))
+attempt("0", 2000)
+if os.fork() == 0:
+    open(own + "/child/cgroup.procs", "w").write("0")
+    attempt("1")
+    os._exit(0)
+os.wait()
+"""
+    ran = run(secrets, sys.executable, "-S", "-c", script)
+    assert ran.status == 0, ran.err
+    assert sum(event["count"] for event in ran.events) == 300 + 2000 + 1
+    assert len({event["object"] for event in ran.events}) == 300
+    first = ran.events[0]
+    expected = {"verdict": "DENIED", "policy": "p", "rule": "secret", "operation": "Read", "severity": "Medium"}
+    assert {key: first[key] for key in expected} == expected
+    assert first["process"]["executable"] == str(Path(sys.executable).resolve())
+    assert len({event["id"] for event in ran.events}) == len(ran.events)
+
+
+def test_what_is_left_running_is_ended(secrets: Path) -> None:
+    """Nothing would enforce on it any more."""
+    ran = run(secrets, "sh", "-c", "sleep 1000 & echo $!")
+    assert ran.status == 0
+    assert not Path(f"/proc/{int(ran.out)}").exists()
+
+
+def test_kill_ends_the_command(secrets: Path) -> None:
+    """And its violation is in the file."""
+    (secrets / "policy.yaml").write_text(DENY.replace("SECRETS", str(secrets / "secrets")).replace("Deny", "Kill"))
+    ran = run(secrets, "cat", str(secrets / "secrets/0"))
+    assert (ran.status, ran.out) == (137, b"")
+    assert [event["verdict"] for event in ran.events] == ["KILLED"]
+
+
+def test_a_bad_policy_starts_nothing(secrets: Path) -> None:
+    """Exit 2, with file, line and field; the command did not run."""
+    (secrets / "policy.yaml").write_text(DENY.replace("action", "acton"))
+    ran = run(secrets, "touch", str(secrets / "ran"))
+    assert ran.status == 2
+    assert b"policy.yaml:8: spec.exec.rules[0].acton" in ran.err
+    assert not (secrets / "ran").exists()
+
+
+def test_labels_consult_selectors(secrets: Path) -> None:
+    """Without --label a selector does not count; with it, it does."""
+    text = (secrets / "policy.yaml").read_text().replace("podSelector: {}", "podSelector: {matchLabels: {app: web}}")
+    (secrets / "policy.yaml").write_text(text)
+    assert run(secrets, "/usr/bin/id").status == 126
+    assert run(secrets, "/usr/bin/id", options=["--label", "app=db"]).status == 0
+    assert run(secrets, "/usr/bin/id", options=["--label", "app=web"]).status == 126
+
+
+def test_two_at_once_do_not_disturb_one_another(secrets: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Each is under its own policy and sees its own violations."""
+    other = tmp_path_factory.mktemp("other")
+    (other / "policy.yaml").write_text(DENY.replace("SECRETS", "/nowhere").replace("/usr/bin/id", "/usr/bin/uname"))
+    script = "sleep 2; /usr/bin/id >/dev/null; /usr/bin/uname >/dev/null; true"
+    running = [subprocess.Popen(words(each, ["sh", "-c", script])) for each in (secrets, other)]
+    assert [each.wait(120) for each in running] == [0, 0]
+    told = [
+        json.loads(line)["object"]
+        for each in (secrets, other)
+        for line in (each / "out.jsonl").read_text().splitlines()
+    ]
+    assert told == ["/usr/bin/id", "/usr/bin/uname"]
