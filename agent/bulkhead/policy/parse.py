@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bulkhead.errors import Problem
+from bulkhead.errors import Problem, UsageError
 from bulkhead.policy.locate import Located, documents
 from bulkhead.policy.model import API_VERSION, KINDS, Policy
 from bulkhead.policy.refusal import did_you_mean
@@ -67,16 +67,10 @@ def parse_text(text: str, file: str, *, check_support: bool = True) -> Parsed:
 
 
 def parse_files(paths: Iterable[Path], *, check_support: bool = True) -> Parsed:
-    """The documents in some files, `-` for standard input. A file that cannot be read is a problem of its own."""
+    """The documents in some files, `-` for standard input. Raises `UsageError` for one that cannot be opened."""
     reading = _Reading(check_support)
     for path in paths:
-        try:
-            text = _text_of(path)
-        except OSError as error:
-            message, remedy = f"cannot be read: {error.strerror}", "what is enforced already goes on"
-            reading.problems.append(Problem(str(path), 0, "", message, remedy))
-        else:
-            _read_text(reading, text, str(path))
+        _read_text(reading, _text_of(path), str(path))
     return _parsed(reading)
 
 
@@ -93,7 +87,10 @@ def _parsed(reading: _Reading) -> Parsed:
 
 def _text_of(path: Path) -> str:
     """The text, in which bytes that are not UTF-8 are left for their document to be refused with."""
-    data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+    try:
+        data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}; what is enforced already goes on") from error
     return data.decode("utf-8", "surrogateescape").replace("\r\n", "\n").replace("\r", "\n")
 
 

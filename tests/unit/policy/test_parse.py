@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bulkhead.errors import UsageError
 from bulkhead.policy.locate import DOCUMENT_BYTES, NODES
 from bulkhead.policy.parse import Parsed, parse_files, parse_object, parse_text
 from tests.unit.policy.documents import text_of
@@ -121,15 +122,11 @@ def test_standard_input_is_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [policy.name for policy in parse_files([Path("-")]).policies] == ["web"]
 
 
-def test_a_file_that_cannot_be_read_leaves_the_others_alone(tmp_path: Path) -> None:
-    """No such file and a directory are problems with a name; the next file is read."""
-    (tmp_path / "good.yaml").write_text(text_of(GOOD))
-    parsed = parse_files([tmp_path / "none", tmp_path, tmp_path / "good.yaml"])
-    assert [policy.name for policy in parsed.policies] == ["web"]
-    assert [(problem.file, problem.message) for problem in parsed.problems] == [
-        (str(tmp_path / "none"), "cannot be read: No such file or directory"),
-        (str(tmp_path), "cannot be read: Is a directory"),
-    ]
+def test_files_that_cannot_be_opened_are_wrong_use(tmp_path: Path) -> None:
+    """No such file and a directory are errors of the command line, and named."""
+    for path, told in ((tmp_path / "none", "No such file"), (tmp_path, "Is a directory")):
+        with pytest.raises(UsageError, match=rf"{path}: {told}.*goes on"):
+            parse_files([path])
 
 
 def test_bytes_that_are_not_utf_8_are_refused_with_their_document(tmp_path: Path) -> None:
