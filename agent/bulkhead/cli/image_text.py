@@ -17,7 +17,7 @@ from bulkhead import abi
 if TYPE_CHECKING:
     from bulkhead.policy.image import Automaton, PortDecision, SetImage
 
-_FLAGS = ("SET_HAS_PATHS", "SET_HAS_NETWORK", "SET_HAS_CAPABILITIES")
+_FLAGS = ("SET_MAY_BLOCK", "SET_HAS_PATHS", "SET_HAS_NETWORK", "SET_HAS_CAPABILITIES")
 _PROTOCOLS = {1: "ICMP", 6: "TCP", 17: "UDP", 58: "ICMPv6"}
 _PORT_BITS = 64  # of struct port_key, where the whole port counts
 _PROTOCOL_BITS = 48
@@ -77,14 +77,19 @@ class _Rows:
     defaults: dict[int, int] = field(default_factory=dict)
     edges: dict[int, dict[int, int]] = field(default_factory=lambda: defaultdict(dict))
 
-    def is_link(self, state: int) -> bool:
-        """Whether a state only leads on, by one byte."""
-        ends = self.labels.get(state) == 0 and self.defaults[state] == abi.STATE_SINK
-        return ends and len(self.edges[state]) == 1
+    def is_link(self, state: int, origin: int) -> bool:
+        """Whether a state is as its origin but leads on by one byte only."""
+        if state & abi.STATE_SINK or len(self.edges[state]) != 1:
+            return False
+        return (self.labels[state], self.defaults[state]) == (self.labels[origin], self.defaults[origin])
 
 
 def automaton_text(automaton: Automaton) -> list[str]:
-    """One line a state: its number, its outcome, and after which bytes it goes where; a chain is one line."""
+    """One line a state: its number, its outcome, and after which bytes it goes where.
+
+    Bytes in a row are states that are told with the one where the row begins: within it, the same outcome holds and
+    all other bytes lead to the same place.
+    """
     rows = _rows(automaton)
     starts = [automaton.root, *automaton.starts]
     entered = Counter(target for edges in rows.edges.values() for target in edges.values())
@@ -128,7 +133,7 @@ def _steps(rows: _Rows, entered: Counter[int], state: int) -> list[tuple[str, in
     for target, those in together.items():
         text, at = "".join(map(_byte, those)), target
         text = f"[{text}]" if len(those) > 1 else text
-        while not at & abi.STATE_SINK and entered[at] == 1 and rows.is_link(at):
+        while entered[at] == 1 and rows.is_link(at, state):
             ((byte, at),) = rows.edges[at].items()
             text += _byte(byte)
         steps.append((text, at))

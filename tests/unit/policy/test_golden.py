@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bulkhead.cli.image_text import describe
 from bulkhead.cli.policy_files import merged
-from bulkhead.cli.policy_render import describe
 from bulkhead.policy.lower import lower
 
 CASES = sorted((Path(__file__).resolve().parents[2] / "golden").glob("*/policy.yaml"))
