@@ -99,12 +99,12 @@ def _read_text(reading: _Reading, text: str, file: str) -> None:
     for located in documents(text):
         if located.complete and located.value is None and not located.faults:
             continue
-        empty = False
-        if not located.complete:
-            reading.problems += _faults(located, (), file, "")
-            continue
-        for document, value in _unfold(located):
+        unfolded = list(_unfold(located)) if located.complete else []
+        for document, value in unfolded:
             _read_document(reading, document, value, file)
+        if not unfolded:
+            reading.problems += _faults(located, (), file, "")
+        empty = empty and not unfolded and not located.faults
     if empty:
         message = "has no policy in it"
         reading.problems.append(Problem(file, 0, "", message, "write apiVersion, kind, metadata and spec"))

@@ -12,7 +12,7 @@ Path = tuple[str | int, ...]
 
 _TYPES = {
     "string_type": "text",
-    "int_type": "a number",
+    "int_type": "a whole number",
     "bool_type": "true or false",
     "list_type": "a list",
     "dict_type": "a mapping",
@@ -23,7 +23,8 @@ _TYPES = {
 _KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
     (type(None), "empty"),
     (bool, "true or false"),
-    ((int, float), "a number"),
+    (int, "a number"),
+    (float, "a number with a point"),
     (str, "text"),
     (list, "a list"),
     (dict, "a mapping"),

@@ -92,7 +92,12 @@ def test_items_of_a_list_are_documents_of_their_own() -> None:
     assert [(line, field) for line, field, _ in _told(parsed)] == [(8, "kind"), (9, "")]
 
 
-@pytest.mark.parametrize("text", ["", "# nothing\n", "---\n---\n", "~\n"])
+def test_faults_of_a_list_without_items_are_told() -> None:
+    """There is no item to tell them with."""
+    assert _told(parse_text("kind: List\nitems: []\nitems: []\n", "f")) == [(3, "items", "stands here twice")]
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "---\n---\n", "~\n", "{kind: List, items: []}\n"])
 def test_a_text_without_policies_is_a_problem(text: str) -> None:
     """Whoever checks an empty file by mistake hears of it."""
     assert _told(parse_text(text, "f")) == [(0, "", "has no policy in it")]

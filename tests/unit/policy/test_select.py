@@ -47,6 +47,12 @@ def test_a_policy_holds_in_its_namespace() -> None:
     assert _selects("", elsewhere, "ClusterSecurityPolicy")
 
 
+def test_what_has_no_namespace_is_selected_by_labels_alone() -> None:
+    """On one machine without Kubernetes a policy holds whatever its namespace is."""
+    assert _selects("  podSelector: {matchLabels: {app: web}}\n", Candidate(labels={"app": "web"}))
+    assert not _selects("  podSelector: {matchLabels: {app: web}}\n", Candidate())
+
+
 @pytest.mark.parametrize(("team", "selected"), [("a", True), ("b", False)])
 def test_namespaces_are_selected_by_labels(team: str, selected: bool) -> None:
     """By the namespace's own labels, not the pod's."""
