@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bulkhead.errors import Problem
+from bulkhead.errors import Problem, UsageError
 from bulkhead.log import get_log
 from bulkhead.policy.rules import PolicyRules
 
@@ -62,7 +62,10 @@ class PolicyFolder:
         return sorted(path for path in self._directory.glob("*") if path.suffix in SUFFIXES)
 
     def _load(self, path: Path, mark: tuple[int, int], known: _File | None) -> bool:
-        rules, problems = load_policies([path], self._labels)
+        try:
+            rules, problems = load_policies([path], self._labels)
+        except UsageError as error:  # it cannot be read, or went meanwhile
+            rules, problems = (), (Problem(str(path), 0, "", str(error)),)
         for problem in problems:
             log.error("policy_refused", file=problem.file, line=problem.line, field=problem.field, error=str(problem))
         if problems and known:

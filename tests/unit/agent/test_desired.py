@@ -71,6 +71,14 @@ def test_a_file_that_was_never_good_leaves_its_good_documents(tmp_path: Path) ->
     assert names(folder) == ["a"]
 
 
+def test_what_cannot_be_read_ends_nothing(folder: PolicyFolder, tmp_path: Path) -> None:
+    """A folder that is called like a policy, or a link to nowhere: refused, and the others stay."""
+    (tmp_path / "folder.yaml").mkdir()
+    (tmp_path / "nowhere.yaml").symlink_to("/no/such/file")
+    folder.read()
+    assert names(folder) == ["a"]
+
+
 def test_labels_are_consulted_where_given(tmp_path: Path) -> None:
     """Selectors count only then."""
     write(tmp_path, "a", GOOD)
