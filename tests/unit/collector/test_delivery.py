@@ -103,7 +103,7 @@ def test_what_was_committed_but_not_acknowledged_is_kept_once(tmp_path: Path) ->
         with delivering(tmp_path / "spool", collector.address) as spool:
             for start in range(1, 60, 10):
                 spool.append([entry(number) for number in range(start, start + 10)])
-        assert DyingStore.deaths >= 2
+        assert DyingStore.deaths >= 1  # entries that came together are one commit, and the first always dies
         assert stored_pids(read_history(collector.address)) == list(range(1, 61))
 
 
