@@ -1,12 +1,14 @@
 """Puts containers under policy sets: the one place where a ruling is written.
 
 For one container: what it sees (`roots`), its rules as they hold there (`localise`), merged and lowered (`policy`),
-placed (`sets`), the states from which the kernel's walk starts (anchors), and then one word in the map `containers`,
-which is the moment at which the new set takes effect. Whatever fails before leaves the old set in force.
+placed (`sets`), the states from which the kernel's walk starts (anchors), its cgroups bound and packet programs
+attached, and then, last, one word in the map `containers`, which is the moment at which the new set takes effect.
+Whatever fails before is undone and leaves the old set in force; killed in between, `adopt` clears up.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import struct
@@ -21,8 +23,9 @@ from bulkhead.enforcement.ranges import Numbers
 from bulkhead.enforcement.records import ContainerRecord, Records
 from bulkhead.enforcement.roots import RootView, look_at, mount_namespace
 from bulkhead.enforcement.sets import Sets, StoredSet, wait_for_programs
+from bulkhead.errors import NotEnforceable
 from bulkhead.kernel.instance import Instance
-from bulkhead.kernel.maps import pack, word
+from bulkhead.kernel.maps import Map, pack, word
 from bulkhead.log import get_log
 from bulkhead.node.container import Container
 from bulkhead.policy.automaton.walk import state_after
@@ -56,17 +59,23 @@ class Enforcer:
         self._by_index: dict[int, _Bound] = {}
 
     def adopt(self) -> tuple[Container, ...]:
-        """Take over what an earlier process enforced; returns its containers. Clears the records of other maps."""
+        """Take over what an earlier process enforced; returns its containers. Clears the records of other maps.
+
+        What is in force is what the kernel's ruling says, not the record: an agent may have died between the two.
+        """
         if not self._instance.maps_kept:
             self._records.clear()
             return ()
-        stored = {each.digest: each for each in self._records.sets()}
+        stored = {each.placement.set_id: each for each in self._records.sets()}
         for each in stored.values():
             self._sets.adopt(each)
         for record in self._records.containers():
-            if record.set_digest in stored and self._is_in_force(record, stored[record.set_digest]):
-                self._adopt_container(record, stored[record.set_digest])
-        self._sets.discard_unused()
+            epoch, set_id = self._ruling(record.index)
+            if set_id in stored:
+                self._adopt_container(self._as_in_force(record, epoch, stored[set_id]), stored[set_id])
+            else:
+                self._withdraw(record)
+        self._discard_strays(stored.values())
         return tuple(bound.record.container for bound in self._bound.values())
 
     def enforce(self, container: Container, policies: Iterable[PolicyRules]) -> bool:
@@ -75,13 +84,22 @@ class Enforcer:
         Raises `DoesNotFit`, `NotEnforceable`: what was enforced on the container stays so.
         """
         bound = self._bound.get(container.cgroup_id)
-        with look_at(container.pid or 1) as view:
+        with look_at(container.pid or 1) as view, contextlib.ExitStack() as undo:
             image = lower(merge(localise(rules, view.follow) for rules in policies), view.groups())
             signature = _signature(image, view)
             if bound and bound.record.signature == signature:
                 return False
-            made = self._prepare(container, image, view, signature, bound)
-        self._switch(made, bound)
+            made = self._prepare(container, image, view, bound, undo)
+            self._cover(made, bound, undo)
+            ruling = made.record.epoch << abi.RULING_EPOCH_SHIFT | made.stored.placement.set_id
+            self._instance.maps["containers"].put(word(made.record.index), struct.pack("<Q", ruling))
+            undo.pop_all()
+        self._bound[container.cgroup_id] = self._by_index[made.record.index] = made
+        log.info("container_bound", container=container.name, epoch=made.record.epoch, rules=len(made.stored.rules))
+        if bound:
+            wait_for_programs()
+            self._remove_anchors(bound.record)
+            self._release_set(bound.stored)
         return True
 
     def is_stale(self, container: Container) -> bool:
@@ -94,16 +112,9 @@ class Enforcer:
         bound = self._bound.pop(cgroup_id, None)
         if bound is None:
             return
-        record = bound.record
-        self._instance.maps["containers"].put(word(record.index), struct.pack("<Q", 0))
-        self._bindings.unbind(record.container.cgroup)
-        self._instance.detach_cgroup(cgroup_id)
-        wait_for_programs()
-        self._remove_anchors(record)
-        self._records.remove_container(record.index)
+        self._withdraw(bound.record)
         self._release_set(bound.stored)
-        self._remove_counters(record.index)
-        self._indices.give_back(record.index)  # the name goes on to be known until the index is used again
+        self._indices.give_back(bound.record.index)  # the name goes on to be known until the index is used again
 
     def rule(self, set_id: int, number: int) -> RuleReference | None:
         """What a rule's number in a violation stands for."""
@@ -124,43 +135,45 @@ class Enforcer:
         return tuple(bound.record.container for bound in self._bound.values())
 
     def _prepare(
-        self, container: Container, image: SetImage, view: RootView, signature: str, bound: _Bound | None
+        self,
+        container: Container,
+        image: SetImage,
+        view: RootView,
+        bound: _Bound | None,
+        undo: contextlib.ExitStack,
     ) -> _Bound:
-        """Everything but the switch. On an error nothing is left behind."""
-        index = bound.record.index if bound else self._indices.take()
-        try:
-            stored = self._sets.use(image)
-        except BaseException:
-            if bound is None:
-                self._indices.give_back(index)
-            raise
+        """The set and the anchors, which nothing points to yet."""
+        if bound:
+            index = bound.record.index
+        else:
+            index = self._indices.take()
+            undo.callback(self._indices.give_back, index)
+        stored = self._sets.use(image)
+        undo.callback(self._release_set, stored)
         record = ContainerRecord(
             index=index,
             container=replace(container, labels=dict(container.labels)),
             epoch=self._instance.next_epoch(),
             set_digest=stored.digest,
-            signature=signature,
+            signature=_signature(image, view),
             anchors=(),
             prefixes=view.prefixes,
             mount_namespace=mount_namespace(container.pid or 1),
         )
-        made = _Bound(record, stored, bool(image.flags & abi.SET_HAS_NETWORK))
         if image.flags & abi.SET_HAS_PATHS:
-            made.record = replace(record, anchors=self._write_anchors(record.epoch, image, stored, view))
-        return made
+            record = replace(record, anchors=tuple(self._anchor_number(anchor.fd) for anchor in view.anchors))
+            undo.callback(self._remove_anchors, record)
+            self._write_anchors(record, image, stored, view)
+        return _Bound(record, stored, bool(image.flags & abi.SET_HAS_NETWORK))
 
-    def _write_anchors(self, epoch: int, image: SetImage, stored: StoredSet, view: RootView) -> tuple[int, ...]:
+    def _write_anchors(self, record: ContainerRecord, image: SetImage, stored: StoredSet, view: RootView) -> None:
         starts = dict(zip(view.groups(), image.automaton.starts, strict=True))
-        numbers = []
-        for anchor in view.anchors:
+        for number, anchor in zip(record.anchors, view.anchors, strict=True):
             state = starts.get(anchor.view.paths)
             if state is None:
                 state = state_after(image.automaton, next(iter(anchor.view.paths)))
-            number = self._anchor_number(anchor.fd)
-            key = abi.AnchorKey(epoch=epoch, anchor=number)
+            key = abi.AnchorKey(epoch=record.epoch, anchor=number)
             self._instance.maps["anchors"].put(pack(key), word(place_state(state, stored.placement)))
-            numbers.append(number)
-        return tuple(numbers)
 
     def _anchor_number(self, descriptor: int) -> int:
         key = struct.pack("<i", descriptor)
@@ -172,25 +185,34 @@ class Enforcer:
             return number
         return int(memory.anchor)
 
-    def _switch(self, made: _Bound, old: _Bound | None) -> None:
+    def _cover(self, made: _Bound, old: _Bound | None, undo: contextlib.ExitStack) -> None:
+        """Bind the cgroups and attach the packet programs, so that the ruling holds for all when it is written."""
         record = made.record
+        undo.callback(self._records.write_container, old.record) if old else undo.callback(self._withdraw, record)
         self._records.write_set(made.stored)
         self._records.write_container(record)
-        ruling = record.epoch << abi.RULING_EPOCH_SHIFT | made.stored.placement.set_id
-        self._instance.maps["containers"].put(word(record.index), struct.pack("<Q", ruling))
-        self._bound[record.container.cgroup_id] = self._by_index[record.index] = made
         if old is None:
             self._bindings.bind(record.container.cgroup, record.index)
         if made.has_network and not (old and old.has_network):
             self._attach_network(record)
-        if old is not None:
-            wait_for_programs()
-            self._remove_anchors(old.record)
-            self._release_set(old.stored)
-        log.info("container_bound", container=record.container.name, epoch=record.epoch, rules=len(made.stored.rules))
+
+    def _withdraw(self, record: ContainerRecord) -> None:
+        """Take away everything that the maps hold for a container, but for its set."""
+        self._instance.maps["containers"].put(word(record.index), struct.pack("<Q", 0))
+        with contextlib.suppress(NotEnforceable):  # the cgroup went meanwhile, and the binding with it
+            self._bindings.unbind(record.container.cgroup)
+        self._instance.detach_cgroup(record.container.cgroup_id)
+        wait_for_programs()
+        self._remove_anchors(record)
+        self._remove_counters(record.index)
+        self._records.remove_container(record.index)
 
     def _attach_network(self, record: ContainerRecord) -> None:
-        descriptor = os.open(record.container.cgroup, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        cgroup = record.container.cgroup
+        try:
+            descriptor = os.open(cgroup, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise NotEnforceable(f"cgroup {cgroup}: {error.strerror}; what was enforced goes on") from error
         try:
             self._instance.attach_cgroup(descriptor, record.container.cgroup_id, record.index)
         finally:
@@ -211,9 +233,32 @@ class Enforcer:
         if stored.users == 0:
             self._records.remove_set(stored.placement.set_id)
 
-    def _is_in_force(self, record: ContainerRecord, stored: StoredSet) -> bool:
-        ruling = record.epoch << abi.RULING_EPOCH_SHIFT | stored.placement.set_id
-        return self._instance.maps["containers"].get(word(record.index)) == struct.pack("<Q", ruling)
+    def _ruling(self, index: int) -> tuple[int, int]:
+        """Epoch and set by which the kernel judges a container; set 0 where it does not."""
+        raw = self._instance.maps["containers"].get(word(index))
+        ruling = struct.unpack("<Q", raw)[0] if raw else 0
+        return ruling >> abi.RULING_EPOCH_SHIFT, ruling & (1 << abi.RULING_EPOCH_SHIFT) - 1
+
+    def _as_in_force(self, record: ContainerRecord, epoch: int, stored: StoredSet) -> ContainerRecord:
+        """The record; where it is of a set that never took effect, made to match and due to be replaced."""
+        if (record.epoch, record.set_digest) == (epoch, stored.digest):
+            return record
+        keys = [abi.AnchorKey.from_buffer_copy(key) for key in self._instance.maps["anchors"]]
+        anchors = tuple(key.anchor for key in keys if key.epoch == epoch)
+        return replace(record, epoch=epoch, set_digest=stored.digest, signature="", anchors=anchors)
+
+    def _discard_strays(self, recorded: Iterable[StoredSet]) -> None:
+        """Remove what an agent that was killed had begun to write, or to remove: numbers are given out again."""
+        self._sets.discard_unused()
+        used = [stored for stored in recorded if stored.users]
+        for stored in recorded:
+            if not stored.users:
+                self._records.remove_set(stored.placement.set_id)
+        epochs = {bound.record.epoch for bound in self._bound.values()}
+        _keep_only(self._instance.maps["prefixes"], {key for stored in used for key in stored.prefix_keys})
+        _keep_only(self._instance.maps["ports"], {key for stored in used for key in stored.port_keys})
+        anchors = self._instance.maps["anchors"]
+        _keep_only(anchors, {key for key in anchors if abi.AnchorKey.from_buffer_copy(key).epoch in epochs})
 
     def _adopt_container(self, record: ContainerRecord, stored: StoredSet) -> None:
         stored.users += 1
@@ -223,6 +268,12 @@ class Enforcer:
         bound = _Bound(record, stored, bool(flags & abi.SET_HAS_NETWORK))
         self._bound[record.container.cgroup_id] = self._by_index[record.index] = bound
         log.info("container_adopted", container=record.container.name, epoch=record.epoch)
+
+
+def _keep_only(entries: Map, kept: set[bytes]) -> None:
+    for key in list(entries):
+        if key not in kept:
+            entries.remove(key)
 
 
 def _signature(image: SetImage, view: RootView) -> str:
