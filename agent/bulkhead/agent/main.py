@@ -58,17 +58,18 @@ def node_identity(name: str) -> NodeIdentity:
 def run_agent(settings: AgentSettings) -> None:
     """Until SIGTERM or SIGINT. Raises `BulkheadError`; what is enforced goes on in every case."""
     require_bpf_lsm()
+    node = node_identity(settings.node)
+    spool = Spool(settings.paths.spool, node)  # first: it is locked, so that a second agent changes nothing
     bundle = bundle_for_this_kernel(settings.paths.state / "bundles")
     instance = load_instance(bundle, settings.paths.pins)
     log.info("programs_adopted" if instance.adopted else "programs_loaded", programs=len(instance.programs))
     enforcer = Enforcer(instance, Records(settings.paths.state))
     enforcer.adopt()
-    node = node_identity(settings.node)
-    spool = Spool(settings.paths.spool, node)
     ledger_path = settings.paths.state / "ledger.json"
     reporter = Reporter(EnforcerNames(enforcer), node, [spool], ledger_file.load(ledger_path, node.boot_id))
     pump = Pump(instance, reporter, LedgerKeeper(ledger_path, reporter, node.boot_id).keep)
-    sync = Sync(enforcer, PolicyFolder(settings.policies, settings.labels), settings.cgroup)
+    folder = PolicyFolder(settings.policies, settings.labels, settings.paths.state / "policies")
+    sync = Sync(enforcer, folder, settings.cgroup)
     stream = _stream(settings, spool)
     stopping = threading.Event()
     supervisor = Supervisor()

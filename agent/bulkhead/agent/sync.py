@@ -1,7 +1,8 @@
 """Makes what is enforced equal to what is desired, again and again.
 
 One container that cannot be enforced does not keep the others waiting: it is logged, what it had stays, and it is
-tried again at the next change or after `RETRY_S`. Next step: `enforcement.enforcer`.
+tried again at the next change or after `RETRY_S`; at once where only the process that was looked at has ended.
+Next step: `enforcement.enforcer`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import time
 
 from bulkhead.agent.desired import PolicyFolder
 from bulkhead.enforcement.enforcer import Enforcer
+from bulkhead.enforcement.roots import mount_namespace
 from bulkhead.errors import BulkheadError
 from bulkhead.log import get_log
 from bulkhead.node import cgroups
@@ -55,8 +57,10 @@ class Sync:
         try:
             changed = self._enforcer.enforce(container, self._policies.rules())
         except BulkheadError as error:
-            self._failed[container.cgroup_id] = time.monotonic()
-            log.error("container_failed", container=container.name, error=str(error))
+            gone = container.pid is not None and not mount_namespace(container.pid)
+            self._failed[container.cgroup_id] = time.monotonic() - (RETRY_S if gone else 0)
+            if not gone and container.cgroup.exists():
+                log.error("container_failed", container=container.name, error=str(error))
             return False
         self._failed.pop(container.cgroup_id, None)
         return changed

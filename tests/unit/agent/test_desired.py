@@ -86,3 +86,38 @@ def test_labels_are_consulted_where_given(tmp_path: Path) -> None:
         folder = PolicyFolder(tmp_path, Labels(labels))
         folder.read()
         assert names(folder) == expected
+
+
+def test_a_broken_file_keeps_what_it_said_over_a_restart(tmp_path: Path) -> None:
+    """The last good version is kept on disk, and goes with its file."""
+    policies, accepted = tmp_path / "policies", tmp_path / "accepted"
+    policies.mkdir()
+    write(policies, "a", GOOD)
+    PolicyFolder(policies, Labels(), accepted).read()
+    write(policies, "a", GOOD.replace("Deny", "Denny"))
+    restarted = PolicyFolder(policies, Labels(), accepted)
+    restarted.read()
+    assert names(restarted) == ["a"]
+    (policies / "a.yaml").unlink()
+    assert restarted.read()
+    assert list(accepted.iterdir()) == []
+    write(policies, "a", GOOD.replace("Deny", "Denny"))
+    restarted = PolicyFolder(policies, Labels(), accepted)
+    restarted.read()
+    assert names(restarted) == []
+
+
+def test_a_folder_that_went_removes_nothing(tmp_path: Path) -> None:
+    """A mount that is late or lost is not a wish to allow everything."""
+    policies = tmp_path / "policies"
+    policies.mkdir()
+    write(policies, "a", GOOD)
+    folder = PolicyFolder(policies, Labels())
+    folder.read()
+    policies.rename(tmp_path / "elsewhere")
+    assert not folder.read()
+    assert names(folder) == ["a"]
+    (tmp_path / "elsewhere").rename(policies)
+    (policies / "a.yaml").unlink()
+    assert folder.read()
+    assert names(folder) == []
