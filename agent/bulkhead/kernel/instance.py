@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bulkhead import abi
-from bulkhead.errors import KernelUnable, NotEnforceable, ProgramRefused
+from bulkhead.errors import NotEnforceable, ProgramRefused
 from bulkhead.kernel import libbpf
 from bulkhead.kernel.btf import function_types
 from bulkhead.kernel.bundle import Bundle
@@ -28,6 +28,7 @@ from bulkhead.kernel.maps import Maps, create_maps, open_maps, pack, word
 from bulkhead.kernel.plan import FUNCTIONS, PROGRAMS, Kind, Linkage, Program
 
 _FUNCTION_KIND, _TYPEDEF_KIND = 12, 8  # BTF_KIND_*
+_LINK_CGROUP, _LINK_CGROUP_OFFSET = struct.Struct("<Q"), 16  # cgroup_id of struct bpf_link_info, 0 when detached
 _TRUSTED = {function.name for function in FUNCTIONS if function.linkage is Linkage.TRUSTED}
 
 
@@ -209,12 +210,11 @@ def _update_cgroup_links(instance: Instance, pins: Path) -> None:
     for pinned in sorted((pins / "cgroups").glob("*")):
         cgroup_id, name = pinned.name.split("-", 1)
         link = libbpf.open_pinned(str(pinned))
-        try:
-            libbpf.replace_program(name, link, instance.programs[name])
-        except KernelUnable:  # the cgroup is gone, and its link with it
+        if not _LINK_CGROUP.unpack_from(libbpf.object_info(link), _LINK_CGROUP_OFFSET)[0]:  # the cgroup is gone
             os.close(link)
             pinned.unlink()
             continue
+        libbpf.replace_program(name, link, instance.programs[name])
         instance.cgroup_links[int(cgroup_id), name] = link
 
 
