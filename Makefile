@@ -9,6 +9,7 @@ PYTHON := .venv/bin/python
 KERNEL ?= 6.12
 CMD ?= bash
 LOGS := .cache/test
+NO_BPF := landlock,lockdown,yama,apparmor
 PROBES = $(wildcard probes/*.c probes/*/*.h probes/*/*.c)
 # The generators are tools/gen_NAME.py: `make gen-NAME` runs one, `make verify-NAME` compares.
 GENERATED = $(patsubst tools/gen_%.py,%,$(wildcard tools/gen_*.py))
@@ -36,7 +37,8 @@ test: setup ## every test that continuous integration runs
 	@$(MAKE) --no-print-directory lint verify test-unit
 	@$(MAKE) --no-print-directory test-kernel KERNEL=6.1
 	@$(MAKE) --no-print-directory test-kernel KERNEL=6.12
-	@cd $(LOGS); for name in unit kernel-6.1 kernel-6.12; do \
+	@$(MAKE) --no-print-directory test-without-lsm
+	@cd $(LOGS); for name in unit kernel-6.1 kernel-6.12 without-lsm; do \
 		echo "$$name:"; grep -aE ' in [0-9.]+s' $$name.log | tail -n 1; done
 
 .PHONY: test-unit
@@ -46,6 +48,11 @@ test-unit: setup ## the tests that need no kernel, in seconds
 .PHONY: test-kernel
 test-kernel: setup ## the tests in a virtual machine: KERNEL=6.1|6.12|newest
 	@$(call logged,kernel-$(KERNEL),$(PYTHON) -m tools.vm test --kernel $(KERNEL))
+
+.PHONY: test-without-lsm
+test-without-lsm: setup ## the tests in a virtual machine whose kernel cannot enforce: booted without bpf in lsm=
+	@$(call logged,without-lsm,$(PYTHON) -m tools.vm test --kernel $(KERNEL) --lsm $(NO_BPF) \
+		tests/kernel/test_doctor.py tests/kernel_without_lsm)
 
 .PHONY: vm
 vm: setup ## runs CMD='...' in a virtual machine with this checkout: KERNEL=6.1|6.12|newest

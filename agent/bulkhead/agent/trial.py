@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +75,7 @@ class _Running:
         self._enforcer, self._pump, self._cgroup, self._policies = enforcer, pump, cgroup, policies
         self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
-        self._failure: BaseException | None = None
+        self._failure: BulkheadError | OSError | None = None
 
     def begin(self, pid: int) -> None:
         """Called with the waiting child, before the command's first instruction."""
@@ -93,12 +94,16 @@ class _Running:
         for thread in self._threads:
             thread.join()
         if self._threads:
-            self._pump.finish()
+            self._guard(self._pump.finish)
+        if isinstance(self._failure, OSError):
+            raise BulkheadError(
+                f"violations cannot be written: {self._failure.strerror}; the command has ended, its policy held, but "
+                "the file of events is not complete"
+            ) from self._failure
         if self._failure:
             raise self._failure
 
-    def _guard(self, task: object) -> None:
-        assert callable(task)
+    def _guard(self, task: Callable[[], None]) -> None:
         try:
             task()
         except (BulkheadError, OSError) as error:
@@ -137,7 +142,8 @@ def _loaded() -> Iterator[Instance]:
 
 @contextmanager
 def _fresh_cgroup() -> Iterator[cgroups.Cgroup]:
-    cgroup = cgroups.create(cgroups.mount_point() / f"bulkhead-run-{os.getpid()}")
+    name = f"bulkhead-run-{os.getpid()}-{time.monotonic_ns()}"  # pids come again, and in every pid namespace
+    cgroup = cgroups.create(cgroups.mount_point() / name)
     try:
         yield cgroup
     finally:

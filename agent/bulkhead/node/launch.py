@@ -1,12 +1,14 @@
 """Start a command in a cgroup so that the policy of the cgroup holds from the command's first instruction.
 
 A forked child moves itself into the cgroup and waits; the parent binds the policy meanwhile; only then the child
-executes the command. The command keeps the standard streams, process group, terminal and environment of the caller.
+executes the command. Should this process be killed, the command is as well: nothing would enforce on it any more. The
+command keeps the standard streams, process group, terminal and environment of the caller.
 Next step: `bulkhead run` (cli/run.py) puts the policy in at `before_exec` and returns what `Launched.wait` says.
 """
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import signal
@@ -38,7 +40,10 @@ PYTHON_IGNORES = (signal.SIGPIPE, signal.SIGXFSZ)  # the interpreter does; a com
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 WAIT_AGAIN_S = 1.0  # in case a thread without our signal mask took the SIGCHLD
 JOINED = b"joined"
+SET_PARENT_DEATH_SIGNAL = 1  # of prctl(2)
 GO = b"g"
+
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class _ChildEnds(NamedTuple):
@@ -163,6 +168,7 @@ def _be_the_command(program: str | int, argv: Sequence[str], ends: _ChildEnds, m
         for each in PYTHON_IGNORES:
             signal.signal(each, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        _libc.prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)  # the pipe tells where it was too late
         os.write(ends.procs, b"0")
         os.write(ends.report, JOINED)
         if os.read(ends.go, 1) != GO:

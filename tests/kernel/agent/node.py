@@ -16,23 +16,34 @@ ADDRESS = "127.0.0.1:17500"
 START_S = 60.0
 
 
+def start_collector(directory: Path) -> Program:
+    """A collector that keeps what it gets in `directory`."""
+    store = str(directory / "store")
+    collector = Program(["collector", "--listen", ADDRESS, "--store", store], directory / "collector.log")
+    wait_for_port(ADDRESS, START_S, collector)
+    return collector
+
+
+def end(program: Program) -> int:
+    """SIGTERM; its exit status."""
+    program.end()
+    return program.running.wait()
+
+
 class Node:
-    """One agent's surroundings below `directory`; cgroups below `cgroup`; pins in `pins`."""
+    """One agent's surroundings below `directory`, which it is called after; cgroups below `cgroup`; pins in `pins`."""
 
     def __init__(self, directory: Path, cgroup: Path, pins: Path) -> None:
         self.directory, self.cgroup, self.pins = directory, cgroup, pins
         self.policies = directory / "policies"
-        self.policies.mkdir()
+        self.policies.mkdir(parents=True)
         self._agents = 0
-        store = str(directory / "store")
-        self.collector = Program(["collector", "--listen", ADDRESS, "--store", store], directory / "collector.log")
-        wait_for_port(ADDRESS, START_S, self.collector)
 
     def start_agent(self) -> Program:
         """Start the agent and wait until it is ready. Its log is agent-N.log."""
         self._agents += 1
         command = ["agent", "--policies", str(self.policies), "--cgroup", f"{self.cgroup}/*", "--collector", ADDRESS]
-        command += ["--state", str(self.directory / "state"), "--pins", str(self.pins), "--node", "n"]
+        command += ["--state", str(self.directory / "state"), "--pins", str(self.pins), "--node", self.directory.name]
         agent = Program(command, self.log)
         agent.wait_for_log("agent_ready", START_S)
         return agent
@@ -61,8 +72,16 @@ class Node:
             assert time.monotonic() < deadline, self.log.read_text()[-3000:]
             time.sleep(0.1)
 
-    def events(self, count: int) -> list[dict[str, Any]]:
-        """The first `count` violations at the collector, waited for."""
-        command = [sys.executable, "-m", "bulkhead", "events", "--collector", ADDRESS, "--follow", "-o", "json"]
-        done = subprocess.run([*command, "--count", str(count)], capture_output=True, text=True, timeout=90, check=True)
-        return [json.loads(line) for line in done.stdout.splitlines()]
+
+def events(count: int) -> list[dict[str, Any]]:
+    """The first `count` violations at the collector, waited for."""
+    command = [sys.executable, "-m", "bulkhead", "events", "--collector", ADDRESS, "--follow", "-o", "json"]
+    done = subprocess.run([*command, "--count", str(count)], capture_output=True, text=True, timeout=90, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def all_events() -> list[dict[str, Any]]:
+    """Every violation and gap that the collector has now."""
+    command = [sys.executable, "-m", "bulkhead", "events", "--collector", ADDRESS, "--since", "1h", "-o", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,10 +106,43 @@ os.wait()
 
 
 def test_what_is_left_running_is_ended(secrets: Path) -> None:
-    """Nothing would enforce on it any more."""
-    ran = run(secrets, "sh", "-c", "sleep 1000 & echo $!")
-    assert ran.status == 0
-    assert not Path(f"/proc/{int(ran.out)}").exists()
+    """Nothing would enforce on it any more: neither a daemon nor a child cgroup hides from it, nor does either stay."""
+    script = """
+own=/sys/fs/cgroup$(sed s/^0::// /proc/self/cgroup)
+mkdir $own/child
+setsid sh -c 'echo 0 > '$own'/child/cgroup.procs; trap "" TERM HUP; echo $$ > FIFO; exec sleep 1000' &
+read started < FIFO
+echo $started $own
+"""
+    os.mkfifo(secrets / "started")
+    ran = run(secrets, "sh", "-c", script.replace("FIFO", str(secrets / "started")))
+    assert ran.status == 0, ran.err
+    started, own = ran.out.split()
+    assert not Path(f"/proc/{int(started)}").exists()
+    assert not Path(own.decode()).exists()
+
+
+def test_the_command_does_not_outlive_us(secrets: Path) -> None:
+    """`bulkhead run` killed with -9 takes the command along, since its programs go with it."""
+    os.mkfifo(secrets / "started")
+    script = f"echo $$ > {secrets}/started; exec sleep 1000"
+    with subprocess.Popen(words(secrets, ["sh", "-c", script])) as running:
+        command = int((secrets / "started").read_text())
+        running.kill()
+    deadline = time.monotonic() + 30
+    while Path(f"/proc/{command}").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not Path(f"/proc/{command}").exists()
+
+
+def test_a_file_of_events_that_cannot_be_written_is_told(secrets: Path) -> None:
+    """The file is not complete, so the status is not the command's; the policy held."""
+    done = subprocess.run(
+        [*words(secrets, [])[:-1], "--events", "/dev/full", "--", "sh", "-c", "/usr/bin/id || echo denied"],
+        capture_output=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, b"denied\n")
+    assert b"bulkhead: violations cannot be written: No space left on device" in done.stderr
 
 
 def test_kill_ends_the_command(secrets: Path) -> None:
@@ -123,6 +158,7 @@ def test_a_bad_policy_starts_nothing(secrets: Path) -> None:
     (secrets / "policy.yaml").write_text(DENY.replace("action", "acton"))
     ran = run(secrets, "touch", str(secrets / "ran"))
     assert ran.status == 2
+    assert b"the command was not started" in ran.err
     assert b"policy.yaml:8: spec.exec.rules[0].acton" in ran.err
     assert not (secrets / "ran").exists()
 
