@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     labels = Labels(parse_labels(arguments.labels) if arguments.labels else None)
     rules, problems = load_policies([path for group in arguments.policies for path in group], labels)
     if problems:
-        print(f"bulkhead: {arguments.policies[0][0]}: refused; the command was not started", file=sys.stderr)
+        print("bulkhead: policies are refused; the command was not started", file=sys.stderr)
         raise PolicyRefused(problems)
     return run_trial(Trial(command, rules, arguments.events))
 
