@@ -23,7 +23,7 @@ from bulkhead.enforcement.ranges import Numbers
 from bulkhead.enforcement.records import ContainerRecord, Records
 from bulkhead.enforcement.roots import RootView, look_at, mount_namespace
 from bulkhead.enforcement.sets import Sets, StoredSet, wait_for_programs
-from bulkhead.errors import NotEnforceable
+from bulkhead.errors import Damaged, NotEnforceable
 from bulkhead.kernel.instance import Instance
 from bulkhead.kernel.maps import Map, pack, word
 from bulkhead.log import get_log
@@ -62,14 +62,21 @@ class Enforcer:
         """Take over what an earlier process enforced; returns its containers. Clears the records of other maps.
 
         What is in force is what the kernel's ruling says, not the record: an agent may have died between the two.
+        Raises `Damaged` where records are missing: their numbers would be given out again while programs use them.
         """
         if not self._instance.maps_kept:
             self._records.clear()
             return ()
+        recorded = {record.index: record for record in self._records.containers()}
+        if unknown := self._in_force() - recorded.keys():
+            raise Damaged(
+                f"{len(unknown)} containers are under policies of which no record is left in {self._records}; they go "
+                f"on being enforced. To begin anew, remove the pins (docs/operations.md): {self._instance.pins}"
+            )
         stored = {each.placement.set_id: each for each in self._records.sets()}
         for each in stored.values():
             self._sets.adopt(each)
-        for record in self._records.containers():
+        for record in recorded.values():
             epoch, set_id = self._ruling(record.index)
             if set_id in stored:
                 self._adopt_container(self._as_in_force(record, epoch, stored[set_id]), stored[set_id])
@@ -232,6 +239,11 @@ class Enforcer:
         self._sets.release(stored)
         if stored.users == 0:
             self._records.remove_set(stored.placement.set_id)
+
+    def _in_force(self) -> set[int]:
+        """The indices of containers that the kernel judges."""
+        rulings = self._instance.maps["containers"].items()
+        return {int.from_bytes(index, "little") for index, ruling in rulings if any(ruling)}
 
     def _ruling(self, index: int) -> tuple[int, int]:
         """Epoch and set by which the kernel judges a container; set 0 where it does not."""

@@ -44,6 +44,9 @@ class Records:
     def __init__(self, directory: Path | None) -> None:
         self._directory = directory
 
+    def __str__(self) -> str:
+        return str(self._directory)
+
     def write_set(self, stored: StoredSet) -> None:
         """Record a set."""
         document = {
