@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,8 +127,11 @@ def _sinks(events: Path | None) -> Iterator[list[Sink]]:
         file = open_json_lines(events)
     except OSError as error:
         raise UsageError(f"{events}: {error.strerror}; nothing was started") from error
-    with file:
+    try:
         yield [JsonLines(file, node_identity(os.uname().nodename))]
+    finally:
+        with suppress(OSError):  # every batch was flushed, or its failure told: this would be the same one again
+            file.close()
 
 
 @contextmanager
