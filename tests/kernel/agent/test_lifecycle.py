@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -59,8 +60,12 @@ def collector(tmp_path: Path) -> Iterator[Program]:
 
 def program_ids(pins: Path) -> dict[str, int]:
     """The kernel's ids of the pinned programs."""
-    described = {pin.name: libbpf.object_info(libbpf.open_pinned(str(pin))) for pin in (pins / "programs").iterdir()}
-    return {name: int.from_bytes(info[4:8], "little") for name, info in described.items()}
+    ids = {}
+    for pin in (pins / "programs").iterdir():
+        descriptor = libbpf.open_pinned(str(pin))
+        ids[pin.name] = int.from_bytes(libbpf.object_info(descriptor)[4:8], "little")
+        os.close(descriptor)  # it would keep the program
+    return ids
 
 
 def loaded_ids() -> set[int]:

@@ -51,11 +51,10 @@ def words(directory: Path, command: Sequence[str], *options: str) -> list[str]:
     return [*start, "--events", str(directory / "out.jsonl"), *options, "--", *command]
 
 
-def run(directory: Path, *command: str, stdin: bytes = b"", options: Sequence[str] = ()) -> Ran:
+def run(directory: Path, *command: str, stdin: bytes = b"") -> Ran:
     """Run a command under the policy."""
-    done = subprocess.run(
-        words(directory, command, *options), input=stdin, capture_output=True, timeout=120, check=False
-    )
+    line = words(directory, command)
+    done = subprocess.run(line, input=stdin, capture_output=True, timeout=120, check=False)
     out = directory / "out.jsonl"
     events = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
     return Ran(done.returncode, done.stdout, done.stderr, events)
@@ -67,13 +66,21 @@ def test_streams_and_status_are_the_commands_own(secrets: Path) -> None:
     assert (ran.status, ran.out, ran.err, ran.events) == (3, b"in\0o\xffut", b"err", [])
 
 
-@pytest.mark.parametrize(
-    ("command", "status"),
-    [(["sh", "-c", "kill -TERM $$"], 143), (["/no/such/program"], 127), (["/usr/bin/id"], 126), (["/etc/passwd"], 126)],
-)
-def test_the_exit_status_is_what_a_shell_would_say(secrets: Path, command: list[str], status: int) -> None:
-    """128+N for a signal, 127 not found, 126 denied or not executable."""
-    assert run(secrets, *command).status == status
+def statuses(directory: Path, *attempts: list[str]) -> list[int]:
+    """Exit statuses of several at once: each is options, if any, and a command without arguments."""
+    running = []
+    for *options, command in attempts:
+        line = words(directory, [command], "--events", "/dev/null", *options)
+        running.append(subprocess.Popen(line, stderr=subprocess.DEVNULL))
+    return [each.wait(120) for each in running]
+
+
+def test_the_exit_status_is_what_a_shell_would_say(secrets: Path) -> None:
+    """128+N for a signal, 127 not found, 126 not executable; denied is below, with the labels."""
+    (secrets / "killed").write_text("#!/bin/sh\nkill -TERM $$\n")
+    (secrets / "killed").chmod(0o755)
+    commands = [str(secrets / "killed"), "/no/such/program", "/etc/passwd", "/usr/bin/true"]
+    assert statuses(secrets, *([command] for command in commands)) == [143, 127, 126, 0]
 
 
 def test_every_denial_is_in_the_file(secrets: Path) -> None:
@@ -137,10 +144,8 @@ def test_the_command_does_not_outlive_us(secrets: Path) -> None:
 
 def test_a_file_of_events_that_cannot_be_written_is_told(secrets: Path) -> None:
     """The file is not complete, so the status is not the command's; the policy held."""
-    done = subprocess.run(
-        [*words(secrets, [])[:-1], "--events", "/dev/full", "--", "sh", "-c", "/usr/bin/id || echo denied"],
-        capture_output=True, timeout=120, check=False,
-    )  # fmt: skip
+    line = words(secrets, ["sh", "-c", "/usr/bin/id || echo denied"], "--events", "/dev/full")
+    done = subprocess.run(line, capture_output=True, timeout=120, check=False)
     assert (done.returncode, done.stdout) == (1, b"denied\n")
     assert b"bulkhead: violations cannot be written: No space left on device" in done.stderr
 
@@ -167,8 +172,8 @@ def test_labels_consult_selectors(secrets: Path) -> None:
     """A policy that does not select the label is not in force. Without --label every policy is: all other tests."""
     text = (secrets / "policy.yaml").read_text().replace("podSelector: {}", "podSelector: {matchLabels: {app: web}}")
     (secrets / "policy.yaml").write_text(text)
-    assert run(secrets, "/usr/bin/id", options=["--label", "app=db"]).status == 0
-    assert run(secrets, "/usr/bin/id", options=["--label", "app=web"]).status == 126
+    attempts = [["--label", f"app={app}", "/usr/bin/id"] for app in ("db", "web")]
+    assert statuses(secrets, *attempts) == [0, 126]
 
 
 def test_two_at_once_do_not_disturb_one_another(secrets: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
