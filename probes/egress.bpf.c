@@ -92,7 +92,7 @@ static always_inline int already_judged(struct __sk_buff *skb, u8 flags, u32 epo
 		socket = full_socket(socket);
 	if (!socket)
 		return !opens; /* the kernel answers for a socket that is closing or not open yet */
-	if (socket->protocol != IPPROTO_TCP && socket->type != SOCK_STREAM)
+	if (socket->protocol != IPPROTO_TCP || socket->type != SOCK_STREAM) /* a raw socket may say TCP, too */
 		return 0;
 	memory = socket_storage(MAP(sockets), socket, 0, opens ? STORAGE_CREATE : 0);
 	if (!memory)

@@ -203,3 +203,19 @@ def test_a_server_in_the_box_answers_under_default_deny(bench: Bench) -> None:
         finally:
             server.kill()
             server.wait()
+
+
+RAW = """
+import socket, struct, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
+s.sendto(struct.pack("!HHLLBBHHH", 4000, int(sys.argv[1]), 0, 0, 5 << 4, 0x10, 1000, 0, 0), ("127.0.0.1", 0))
+print("sent")
+"""
+
+
+def test_a_raw_socket_is_no_connection(bench: Bench, peers: Peers) -> None:
+    """A segment made by hand, without SYN, belongs to no connection that was judged: it is judged itself."""
+    with bench.box(deny("127.0.0.1/32", "{protocol: TCP, port: 9001}")) as box:
+        assert box.run(sys.executable, "-S", "-c", RAW, "9001").denied
+        assert box.run(sys.executable, "-S", "-c", RAW, "9000").out == "sent\n"
+        assert peers.attempt(box, "tcp", "127.0.0.1", 9000).out == "ok\n"
