@@ -6,7 +6,8 @@ A bad document is refused whole; others, also in the same file, are not touched 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bulkhead.errors import Problem, UsageError
-from bulkhead.policy.locate import Located, documents
+from bulkhead.policy.locate import Fault, Located, documents
 from bulkhead.policy.model import API_VERSION, KINDS, Policy
 from bulkhead.policy.refusal import did_you_mean
 from bulkhead.policy.support import unsupported
@@ -25,6 +26,7 @@ SERVER_SIDE = frozenset({
     "annotations", "creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp", "finalizers",
     "generateName", "generation", "labels", "managedFields", "ownerReferences", "resourceVersion", "selfLink", "uid",
 })  # fmt: skip
+FieldPath = tuple[str | int, ...]
 LIST_KINDS = frozenset({"List", "SecurityPolicyList", "ClusterSecurityPolicyList"})
 
 
@@ -77,7 +79,7 @@ def parse_files(paths: Iterable[Path], *, check_support: bool = True) -> Parsed:
 def parse_object(value: Mapping[str, Any], source: str, *, check_support: bool = True) -> Parsed:
     """A document that is plain data already, as the API server gives it; `source` stands in for its file."""
     reading = _Reading(check_support)
-    _read_document(reading, _Document(Located(value, 0), ()), value, source)
+    _read_document(reading, _Document(Located(value, 0)), value, source)
     return _parsed(reading)
 
 
@@ -103,39 +105,44 @@ def _read_text(reading: _Reading, text: str, file: str) -> None:
         for document, value in unfolded:
             _read_document(reading, document, value, file)
         if not unfolded:
-            reading.problems += _faults(located, (), file, "")
+            reading.problems += _faults(_Document(located, (), located.faults), file, "")
         empty = empty and not unfolded and not located.faults
     if empty:
         message = "has no policy in it"
         reading.problems.append(Problem(file, 0, "", message, "write apiVersion, kind, metadata and spec"))
 
 
-def _unfold(located: Located) -> Iterator[tuple[_Document, Any]]:
-    """The documents in one: the items of a `List`, or itself."""
-    value = located.value
-    listed = isinstance(value, dict) and _text(value.get("kind")) in LIST_KINDS and isinstance(value.get("items"), list)
-    if not listed:
-        yield _Document(located, ()), value
-        return
-    for index, item in enumerate(value["items"]):
-        yield _Document(located, ("items", index)), item
-
-
 @dataclass(frozen=True)
 class _Document:
-    """A document within a located one, for the lines of its fields."""
+    """A document within a located one, for the lines of its fields; `faults` are those of this document alone."""
 
     located: Located
-    prefix: tuple[str | int, ...]
+    prefix: FieldPath = ()
+    faults: Sequence[Fault] = ()
 
-    def line_of(self, path: tuple[str | int, ...]) -> int:
+    def line_of(self, path: FieldPath) -> int:
         """The line of a field of this document."""
         return self.located.line_of((*self.prefix, *path))
 
 
+def _unfold(located: Located) -> Iterator[tuple[_Document, Any]]:
+    """The documents in one: itself, or the items of a `List`. None of a List with faults around its items."""
+    value = located.value
+    listed = isinstance(value, dict) and _text(value.get("kind")) in LIST_KINDS and isinstance(value.get("items"), list)
+    if not listed:
+        yield _Document(located, (), located.faults), value
+        return
+    items: dict[FieldPath, Any] = {("items", index): item for index, item in enumerate(value["items"])}
+    faults: dict[FieldPath, list[Fault]] = defaultdict(list)
+    for fault in located.faults:
+        faults[fault.path[:2]].append(fault)
+    if faults.keys() <= items.keys():
+        yield from ((_Document(located, prefix, faults[prefix]), item) for prefix, item in items.items())
+
+
 def _read_document(reading: _Reading, document: _Document, value: Any, file: str) -> None:
     title = _title(value)
-    problems = _faults(document.located, document.prefix, file, title)
+    problems = _faults(document, file, title)
     problems += _problems_of_head(document, value, file)
     policy = None
     if not any(problem.field in ("", "kind", "apiVersion") for problem in problems):
@@ -151,41 +158,42 @@ def _read_document(reading: _Reading, document: _Document, value: Any, file: str
     reading.problems += sorted(problems, key=lambda problem: problem.line)
 
 
-def _faults(located: Located, prefix: tuple[str | int, ...], file: str, title: str) -> list[Problem]:
-    """What is wrong with a document as YAML. Of a `List`, every item has the faults around it and its own."""
-    length = len(prefix)
+def _faults(document: _Document, file: str, title: str) -> list[Problem]:
+    """What is wrong with a document as YAML."""
+    within = len(document.prefix)
     return [
-        Problem(file, fault.line, _field(fault.path[length:]), fault.message, fault.remedy, title)
-        for fault in located.faults
-        if fault.path[:length] == prefix[: len(fault.path)]
+        Problem(file, fault.line, _field(fault.path[within:]), fault.message, fault.remedy, title)
+        for fault in document.faults
     ]
 
 
 def _validated(document: _Document, value: Any, file: str, title: str) -> tuple[Policy | None, list[Problem]]:
     """The policy, or everything that its model has to say. A field without a value is a fault, not an absence."""
-    empty: list[tuple[str | int, ...]] = []
+    empty: list[FieldPath] = []
     kept = _without_empty(_without_server_side(value), (), empty)
     problems = [
         Problem(file, document.line_of(path), _field(path), "is empty", "write a value, or leave the field out", title)
         for path in empty
     ]
     if value["kind"] == "ClusterSecurityPolicy" and "namespace" in (value.get("metadata") or ()):
-        line, field = document.line_of(("metadata", "namespace")), "metadata.namespace"
-        remedy = "leave it out, or write kind: SecurityPolicy"
-        problems.append(Problem(file, line, field, "a ClusterSecurityPolicy has no namespace", remedy, title))
+        path = ("metadata", "namespace")
+        message, remedy = "a ClusterSecurityPolicy has no namespace", "leave it out, or write kind: SecurityPolicy"
+        problems.append(Problem(file, document.line_of(path), _field(path), message, remedy, title))
+        empty.append(path)
     try:
         return KINDS[value["kind"]].model_validate(kept), problems
     except ValidationError as error:
-        found = [_problem(document, file, title, each) for each in error.errors(include_url=False)]
-        return None, problems + [problem for problem in found if not _is_told(problem.field, problems)]
+        told = _with_what_is_around(empty)
+        found = [describe(each) for each in error.errors(include_url=False)]
+        return None, problems + [_problem(document, file, title, each) for each in found if each[0] not in told]
 
 
-def _is_told(field: str, problems: list[Problem]) -> bool:
-    """Whether a problem was found in the field, or in something within it, that may well have caused another."""
-    return any(f"{problem.field}.".startswith(f"{field}.") for problem in problems)
+def _with_what_is_around(paths: list[FieldPath]) -> set[FieldPath]:
+    """The paths, and the fields that hold them: what is wrong with those may well come of it."""
+    return {path[:end] for path in paths for end in range(1, len(path) + 1)}
 
 
-def _without_empty(value: Any, path: tuple[str | int, ...], empty: list[tuple[str | int, ...]]) -> Any:
+def _without_empty(value: Any, path: FieldPath, empty: list[FieldPath]) -> Any:
     """The value without the fields that are null, whose paths are noted in `empty`."""
     if isinstance(value, list):
         return [_without_empty(entry, (*path, index), empty) for index, entry in enumerate(value)]
@@ -196,10 +204,7 @@ def _without_empty(value: Any, path: tuple[str | int, ...], empty: list[tuple[st
 
 
 def _unsupported(policy: Policy, document: _Document, file: str, title: str) -> list[Problem]:
-    return [
-        Problem(file, document.line_of(path), _field(path), message, remedy, title)
-        for path, message, remedy in unsupported(policy)
-    ]
+    return [_problem(document, file, title, found) for found in unsupported(policy)]
 
 
 def _problems_of_head(document: _Document, value: Any, file: str) -> Iterator[Problem]:
@@ -230,8 +235,8 @@ def _without_server_side(value: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _problem(document: _Document, file: str, title: str, error: Any) -> Problem:
-    path, message, remedy = describe(error)
+def _problem(document: _Document, file: str, title: str, found: tuple[FieldPath, str, str]) -> Problem:
+    path, message, remedy = found
     return Problem(file, document.line_of(path), _field(path), message, remedy, title)
 
 
@@ -253,6 +258,6 @@ def _title(value: Any) -> str:
     return f"{_text(namespace):.63}/{_text(metadata.get('name')):.253}".strip("/")
 
 
-def _field(path: tuple[str | int, ...]) -> str:
+def _field(path: FieldPath) -> str:
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path if part != "")
     return text.lstrip(".")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 import pytest
 from hypothesis import given, settings
@@ -57,6 +60,40 @@ def test_a_document_at_the_limit_is_read() -> None:
     assert parse_text(text + "#" * (DOCUMENT_BYTES - len(text)), "f").problems == ()
 
 
+def _steps(text: str) -> int:
+    """How many instructions of Python reading a text takes: a measure of time that is the same on every machine."""
+    steps = 0
+
+    def count(frame: FrameType, event: str, argument: object) -> Callable[..., object]:
+        nonlocal steps
+        frame.f_trace_opcodes = True
+        steps += event == "opcode"
+        return count
+
+    before = sys.gettrace()
+    sys.settrace(count)
+    try:
+        parse_text(text, "f")
+    finally:
+        sys.settrace(before)
+    return steps
+
+
+@pytest.mark.parametrize(
+    "repeat",
+    [
+        lambda count: text_of("  exec:\n    rules:\n" + "    - {action: , paths: 7}\n" * count),
+        lambda count: "kind: List\nitems:\n" + "- {1: 2}\n" * count,
+        lambda count: "kind: List\nitems:\n" + "- 7\n" * count + "1: x\n" * count,
+    ],
+    ids=["empty fields beside wrong ones", "faults within items", "faults around items"],
+)
+def test_work_grows_no_faster_than_the_text(repeat: Callable[[int], str]) -> None:
+    """Twice as much that is wrong takes twice the work, or one bad document would keep all others waiting."""
+    parse_text(repeat(1), "f")  # what is remembered from the first time is no part of it
+    assert _steps(repeat(160)) < 2.5 * _steps(repeat(80))
+
+
 def test_aliases_cannot_explode() -> None:
     """Nine aliases to nine aliases to ... are refused by count, without being followed."""
     lines = ["a0: &a0 [x]"] + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30)]
@@ -90,6 +127,23 @@ def test_items_of_a_list_are_documents_of_their_own() -> None:
     parsed = parse_text(f"kind: List\nitems:\n- {item}\n- kind: Pod\n- 7\n", "f")
     assert [policy.name for policy in parsed.policies] == ["web"]
     assert [(line, field) for line, field, _ in _told(parsed)] == [(8, "kind"), (9, "")]
+
+
+def test_a_list_with_faults_around_its_items_is_refused_whole() -> None:
+    """Nobody knows what it was to say: the faults are told once each, and no item is used."""
+    item = text_of(GOOD).replace("\n", "\n  ").rstrip()
+    parsed = parse_text(f"kind: List\nitems:\n- {item}\n- {{1: 2}}\nkind: Pod\n", "f")
+    assert parsed.policies == ()
+    assert [(line, field) for line, field, _ in _told(parsed)] == [(8, "items[1]"), (9, "kind")]
+
+
+def test_faults_within_an_item_are_its_own() -> None:
+    """Fields are counted from the item on, and its neighbours are read."""
+    item = text_of(GOOD).replace("\n", "\n  ").rstrip()
+    bad = item.replace("name: web", "name: b").replace("default: Deny", "default: Deny, default: Deny")
+    parsed = parse_text(f"kind: List\nitems:\n- {item}\n- {bad}\n", "f")
+    assert [policy.name for policy in parsed.policies] == ["web"]
+    assert _told(parsed) == [(12, "spec.exec.default", "stands here twice")]
 
 
 def test_faults_of_a_list_without_items_are_told() -> None:
