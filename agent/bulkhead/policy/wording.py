@@ -29,24 +29,26 @@ _KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
     (list, "a list"),
     (dict, "a mapping"),
 )
+_REMEDIES = {"too_long": "split it into several rules or policies", "string_too_long": "shorten it"}
 _SHOWN_CHARACTERS = 60
 
 
 def describe(error: Mapping[str, Any]) -> tuple[Path, str, str]:
     """Path, message and remedy of one of pydantic's errors (ValidationError.errors())."""
-    kind, path, context = str(error["type"]), tuple(error["loc"]), error.get("ctx", {})
+    kind, context = str(error["type"]), error.get("ctx", {})
+    path = tuple(part for part in error["loc"] if part != "[key]")  # what is wrong with a key is said of its entry
     if kind == KIND:
         return (*path, *context["at"]), context["message"], context["remedy"]
     if kind == "extra_forbidden":
         return path, "is not a field that is known", did_you_mean(str(path[-1]), _fields())
     if kind == "missing":
-        return path, "is missing", "every document of this kind has it"
+        return path, "is missing", f"write {path[-1]}: it has no default"
     if kind == "literal_error":
         known = [word.strip(" '") for word in str(context["expected"]).replace(" or ", ", ").split(",")]
         return path, f"{_shown(error['input'])} is not one of its words", did_you_mean(str(error["input"]), known)
     if kind in _TYPES:
         return path, f"is {_kind_of(error['input'])}", f"write {_TYPES[kind]}"
-    return path, _limits(kind, context, error), ""
+    return path, _limits(kind, context, error), _REMEDIES.get(kind, "")
 
 
 def _limits(kind: str, context: Mapping[str, Any], error: Mapping[str, Any]) -> str:
