@@ -56,7 +56,12 @@ class Problem:
         where = f"{self.file}:{self.line}" if self.line else self.file
         field = f": {self.field}" if self.field else ""
         remedy = f" ({self.remedy})" if self.remedy else ""
-        return f"{where}{field}: {self.message}{remedy}"
+        return _printable(f"{where}{field}: {self.message}{remedy}")
+
+
+def _printable(text: str) -> str:
+    """One line without control characters: what a document holds must not write lines or colours of its own."""
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
 class PolicyRefused(InvalidInput):
