@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bulkhead.kernel.bundle import cached_bundle
+from bulkhead.kernel.bundle import bundle_key, cached_bundle
 
 CHECKOUT = Path(__file__).parents[2]
 KERNEL = CHECKOUT / ".cache/kernels" / os.environ["BULKHEAD_GUEST"]
@@ -36,7 +36,7 @@ def test_type_information_was_extracted_rightly() -> None:
 
 def test_programs_were_compiled_before_boot() -> None:
     """The agent finds programs for the running kernel, so no suite waits for clang."""
-    assert cached_bundle(BTF, Path(os.environ["BULKHEAD_BUNDLES"])) is not None
+    assert cached_bundle(bundle_key(BTF), Path(os.environ["BULKHEAD_BUNDLES"])) is not None
 
 
 def test_security_modules_are_those_of_the_command_line() -> None:

@@ -10,7 +10,7 @@ import fcntl
 import sys
 
 from bulkhead.errors import BulkheadError, ProgramRefused
-from bulkhead.kernel.bundle import cached_bundle, cached_path
+from bulkhead.kernel.bundle import bundle_key, cached_bundle, cached_path
 from bulkhead.kernel.compiler import compile_bundle
 from tools.vm import CACHE, BenchError
 from tools.vm.kernels import Kernel
@@ -20,16 +20,17 @@ BUNDLES = CACHE / "bundles"
 
 def prepare(kernel: Kernel) -> None:
     """Compile for `kernel`, unless the cache has what these sources would give. Raises `BenchError`."""
-    if cached_bundle(kernel.btf, BUNDLES) is not None:
+    key = bundle_key(kernel.btf)
+    if cached_bundle(key, BUNDLES) is not None:
         return
     BUNDLES.mkdir(parents=True, exist_ok=True)
     with (BUNDLES / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if cached_bundle(kernel.btf, BUNDLES) is not None:
+        if cached_bundle(key, BUNDLES) is not None:
             return
         print(f"vm: compiling the probes for Linux {kernel.release}", file=sys.stderr, flush=True)
         try:
-            compile_bundle(kernel.btf, cached_path(kernel.btf, BUNDLES))
+            compile_bundle(kernel.btf, cached_path(key, BUNDLES))
         except ProgramRefused as error:
             raise BenchError(f"{error}\n{error.log}") from error
         except BulkheadError as error:

@@ -7,12 +7,12 @@ Next step: `agent.sync` compares this with what is enforced.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from bulkhead.errors import Problem, UsageError
+from bulkhead.files import write_whole
 from bulkhead.log import get_log
 from bulkhead.policy.rules import PolicyRules
 
@@ -133,9 +133,7 @@ def _mark(path: Path) -> tuple[int, ...] | None:
 
 
 def _copy(path: Path, copy: Path) -> None:
-    partial = copy.with_suffix(".partial")
     try:
-        shutil.copyfile(path, partial)
-        partial.replace(copy)
+        write_whole(copy, path.read_bytes())
     except OSError as error:
         log.error("policy_not_kept", file=str(path), error=error.strerror)

@@ -8,7 +8,6 @@ replaced whole. Next step: `enforcement.enforcer` adopts them.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 from bulkhead.enforcement.placement import Placement
 from bulkhead.enforcement.sets import StoredSet
 from bulkhead.errors import Damaged
+from bulkhead.files import write_whole
 from bulkhead.node.container import Container
 from bulkhead.policy.rules import RuleReference
 
@@ -110,9 +110,7 @@ class Records:
             return
         path = self._directory / kind / f"{number}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}.partial")
-        partial.write_text(json.dumps(document))
-        partial.replace(path)
+        write_whole(path, json.dumps(document).encode())
 
     def _remove(self, kind: str, number: int) -> None:
         if self._directory:

@@ -1,7 +1,7 @@
 """Compiled programs on disk: everything that is loaded into one kernel, without clang or LLVM.
 
 A bundle is keyed by what it was made of (the kernel's BTF, the probe sources, our code that links them), so a cache
-never gives a stale one. Next step: `bulkhead.kernel.loader`.
+never gives a stale one. Next step: `bulkhead.kernel.instance`.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import base64
 import binascii
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from bulkhead import __version__
 from bulkhead.abi import ABI_VERSION
 from bulkhead.errors import Damaged
+from bulkhead.files import write_whole
 from bulkhead.kernel.linker import LinkedProgram
 from bulkhead.kernel.plan import Parameters, probes_directory
 
@@ -68,9 +68,7 @@ def write_bundle(bundle: Bundle, path: Path) -> None:
         ],
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(json.dumps(document))
-    partial.replace(path)
+    write_whole(path, json.dumps(document).encode())
 
 
 def read_bundle(path: Path) -> Bundle:
@@ -93,18 +91,18 @@ def read_bundle(path: Path) -> Bundle:
         raise Damaged(f"{path}: not a bundle of compiled programs: {error}; nothing was loaded") from error
 
 
-def cached_bundle(btf: Path, cache: Path) -> Bundle | None:
-    """The bundle for this kernel, where the cache has it and it is whole."""
-    path = cached_path(btf, cache)
+def cached_bundle(key: str, cache: Path) -> Bundle | None:
+    """The bundle of a key (`bundle_key`), where the cache has it and it is whole."""
+    path = cached_path(key, cache)
     if not path.exists():
         return None
     try:
         bundle = read_bundle(path)
     except Damaged:
         return None  # made anew: a cache is never the only copy
-    return bundle if bundle.key == path.stem else None
+    return bundle if bundle.key == key else None
 
 
-def cached_path(btf: Path, cache: Path) -> Path:
-    """Where the cache keeps the bundle for this kernel."""
-    return cache / f"{bundle_key(btf)}.bundle"
+def cached_path(key: str, cache: Path) -> Path:
+    """Where a cache keeps the bundle of a key."""
+    return cache / f"{key}.bundle"

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from bulkhead.kernel.bundle import Bundle, cached_bundle, cached_path, read_bundle
+from bulkhead.errors import KernelUnable
+from bulkhead.kernel.bundle import Bundle, bundle_key, cached_bundle, cached_path, read_bundle
 from bulkhead.log import get_log
 
 RUNNING_KERNEL = Path("/sys/kernel/btf/vmlinux")
@@ -19,14 +20,17 @@ log = get_log()
 
 def bundle_for_this_kernel(cache: Path) -> Bundle:
     """The programs for the running kernel. Raises `KernelUnable`, `ProgramRefused`; nothing is loaded here."""
+    if not RUNNING_KERNEL.exists():
+        raise KernelUnable(f"{RUNNING_KERNEL}: this kernel has no BTF (CONFIG_DEBUG_INFO_BTF); nothing was loaded")
+    key = bundle_key(RUNNING_KERNEL)  # reads all of the kernel's BTF: once
     prebuilt = [Path(each) for each in os.environ.get("BULKHEAD_BUNDLES", "").split(os.pathsep) if each]
     for directory in [*prebuilt, cache]:
-        if RUNNING_KERNEL.exists() and (bundle := cached_bundle(RUNNING_KERNEL, directory)):
+        if bundle := cached_bundle(key, directory):
             log.info("bundle_found", key=bundle.key[:12])
             return bundle
     from bulkhead.kernel.compiler import compile_bundle  # noqa: PLC0415  # not needed when there is a bundle
 
     log.info("bundle_compiling", kernel=os.uname().release)
-    path = cached_path(RUNNING_KERNEL, cache)
+    path = cached_path(key, cache)
     compile_bundle(RUNNING_KERNEL, path)
     return read_bundle(path)

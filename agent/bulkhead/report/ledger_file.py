@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from bulkhead.files import write_whole
 from bulkhead.log import get_log
 from bulkhead.report.reconcile import CounterName, Ledger
 
@@ -34,9 +35,7 @@ def load(path: Path, boot_id: str) -> Ledger:
 def save(path: Path, ledger: Ledger, boot_id: str) -> None:
     """Replaces the file. A disk that takes nothing is only logged: the spool tells about it already."""
     told = [[*name, count] for name, count in ledger.told.items()]
-    fresh = path.with_suffix(".new")
     try:
-        fresh.write_text(json.dumps({"format": FORMAT, "boot_id": boot_id, "told": told}), encoding="ascii")
-        fresh.rename(path)
+        write_whole(path, json.dumps({"format": FORMAT, "boot_id": boot_id, "told": told}).encode())
     except OSError as error:
         log.error("ledger_not_written", path=str(path), error=error.strerror)
