@@ -20,10 +20,9 @@ from bulkhead.kernel import bpf_syscall as bpf
 from bulkhead.kernel import libbpf
 from bulkhead.kernel.bpf_syscall import AttachType, MapType, ProgramType
 from bulkhead.kernel.compiler import compiler_version
-from bulkhead.kernel.plan import PROGRAMS, Kind
+from bulkhead.kernel.plan import LSM_LIST, PROGRAMS, Kind
 
 BTF = Path("/sys/kernel/btf/vmlinux")
-LSM_LIST = Path("/sys/kernel/security/lsm")
 LOCKDOWN = Path("/sys/kernel/security/lockdown")
 UNPRIVILEGED = Path("/proc/sys/kernel/unprivileged_bpf_disabled")
 TRIED_HOOK = "file_open"

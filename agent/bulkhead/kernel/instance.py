@@ -10,7 +10,6 @@ updated in place. Next step: `bulkhead.enforcement` fills the maps.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import struct
 from collections.abc import Iterator
@@ -78,29 +77,27 @@ class Instance:
 
     def next_epoch(self) -> int:
         """A number that no inode remembers anything under. Kept in the kernel, so that it outlives this process."""
-        described = self._description()
-        described.next_epoch += 1
-        self.maps["instances"].put(word(0), pack(described))
+        with self._changing_description() as described:
+            described.next_epoch += 1
         return int(described.next_epoch)
 
     def next_anchor(self) -> int:
         """A number for an inode, never given twice."""
-        described = self._description()
-        described.next_anchor += 1
-        self.maps["instances"].put(word(0), pack(described))
+        with self._changing_description() as described:
+            described.next_anchor += 1
         return int(described.next_anchor)
 
     def describe(self) -> None:
         """Write down which programs these are, for whoever comes next."""
-        described = self._description()
-        described.abi_version = abi.ABI_VERSION
-        described.bundle[:] = list(self.bundle.digest)
-        self.maps["instances"].put(word(0), pack(described))
+        with self._changing_description() as described:
+            described.abi_version = abi.ABI_VERSION
+            described.bundle[:] = list(self.bundle.digest)
 
-    def _description(self) -> abi.Instance:
-        raw = self.maps["instances"].get(word(0))
-        assert raw is not None
-        return abi.Instance.from_buffer_copy(raw)
+    @contextlib.contextmanager
+    def _changing_description(self) -> Iterator[abi.Instance]:
+        described = _description(self.maps)
+        yield described
+        self.maps["instances"].put(word(0), pack(described))
 
     def statistics(self) -> dict[str, int]:
         """The kernel's own counters of errors and limits, by lower-case name."""
@@ -145,7 +142,7 @@ def load_instance(bundle: Bundle, pins: Path | None = None) -> Instance:
         maps.pin(pins / "maps")  # last: its presence says that all is there
         return instance
     maps = open_maps(bundle.parameters, pins / "maps")
-    present = abi.Instance.from_buffer_copy(maps["instances"].get(word(0)) or bytes(ctypes.sizeof(abi.Instance)))
+    present = _description(maps)
     if present.abi_version != abi.ABI_VERSION:
         raise NotEnforceable(
             f"{pins}: pinned maps are of boundary version {present.abi_version}, this is {abi.ABI_VERSION}: "
@@ -154,6 +151,12 @@ def load_instance(bundle: Bundle, pins: Path | None = None) -> Instance:
     if bytes(present.bundle) == bundle.digest and _all_pinned(pins):
         return _adopt(bundle, maps, pins)
     return _load(bundle, maps, pins, maps_kept=True)
+
+
+def _description(maps: Maps) -> abi.Instance:
+    raw = maps["instances"].get(word(0))
+    assert raw is not None  # an array always has its entries
+    return abi.Instance.from_buffer_copy(raw)
 
 
 def remove_instance(pins: Path) -> None:
@@ -229,9 +232,9 @@ def _load_programs(bundle: Bundle, maps: Maps) -> dict[str, int]:
             name: pool.submit(_load_program, program, by_name[name], maps, trusted_global)
             for name, program in pending.items()
         }
-    failures = [task.exception() for task in loading.values() if task.exception()]
+    failures = [failure for task in loading.values() if (failure := task.exception())]
     loaded = {first: descriptor} | {name: task.result() for name, task in loading.items() if not task.exception()}
-    if failures and failures[0]:
+    if failures:
         for each in loaded.values():
             os.close(each)
         raise failures[0]

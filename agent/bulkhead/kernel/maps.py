@@ -7,6 +7,7 @@ Next step: `bulkhead.kernel.instance` gives them to the programs.
 from __future__ import annotations
 
 import ctypes
+import errno
 import mmap
 import os
 import struct
@@ -47,12 +48,12 @@ class _Shape:
 
 
 def _shape(definition: abi.MapDefinition, parameters: Parameters) -> _Shape:
-    if definition.type is abi.MapType.CGROUP_BINDING:
+    kind = definition.type
+    if kind is abi.MapType.CGROUP_BINDING:
         if parameters.cgroup_storage:
             return _Shape(_CGRP_STORAGE, _DESCRIPTOR.size, definition.value_bytes, 0, abi.MapFlag.NO_PREALLOC)
-        number = _NUMBERS[abi.MapType.HASH]
-        return _Shape(number, definition.key_bytes, definition.value_bytes, definition.entries, definition.flags)
-    number = _NUMBERS[definition.type]
+        kind = abi.MapType.HASH
+    number = _NUMBERS[kind]
     return _Shape(number, definition.key_bytes, definition.value_bytes, definition.entries, definition.flags)
 
 
@@ -74,7 +75,7 @@ class Map:
         if len(key) != self._shape.key_bytes or len(value) != self._shape.value_bytes:
             raise InternalError(f"map {self.name}: an entry of {len(key)}+{len(value)} bytes was not written")
         error = libbpf.update(self.descriptor, key, value)
-        if error in (7, 12, 28):  # E2BIG, ENOMEM, ENOSPC
+        if error in (errno.E2BIG, errno.ENOMEM, errno.ENOSPC):
             raise DoesNotFit(f"entries of map {self.name}", self._shape.entries + 1, self._shape.entries)
         if error:
             raise KernelUnable(f"map {self.name}: an entry cannot be written: {os.strerror(error)}")

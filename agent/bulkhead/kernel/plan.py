@@ -14,6 +14,8 @@ from pathlib import Path
 from bulkhead.abi import ELEMENT_BYTES, NOTICE_BYTES, Linked
 from bulkhead.errors import InternalError
 
+LSM_LIST = Path("/sys/kernel/security/lsm")  # the active ones, where securityfs is mounted
+
 
 class Kind(Enum):
     """How a program is loaded and attached: BPF_PROG_TYPE_* and BPF_* attach types of include/uapi/linux/bpf.h."""

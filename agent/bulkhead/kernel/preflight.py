@@ -6,18 +6,16 @@ The quick look is the list of active LSMs; where it cannot be read, `features` f
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from bulkhead.errors import KernelUnable
+from bulkhead.kernel.plan import LSM_LIST
 
-ACTIVE = Path("/sys/kernel/security/lsm")
 ADVICE = "`bulkhead doctor` says what is missing and how to mend it; nothing was loaded"
 
 
 def require_bpf_lsm() -> None:
     """Raises `KernelUnable` where BPF LSM is not active."""
-    if ACTIVE.is_file():
-        active = ACTIVE.read_text().strip()
+    if LSM_LIST.is_file():
+        active = LSM_LIST.read_text().strip()
         if "bpf" not in active.split(","):
             raise KernelUnable(f"this kernel's active LSMs are {active}, without bpf: it cannot enforce. {ADVICE}")
         return
