@@ -30,6 +30,7 @@ from bulkhead.node.anchors import watch_mounts
 from bulkhead.node.container import Container
 from bulkhead.node.launch import launch
 from bulkhead.policy.rules import PolicyRules
+from bulkhead.report.identity import NodeIdentity
 from bulkhead.report.reporter import JsonLines, Reporter, Sink, open_json_lines
 from bulkhead.settings import Paths
 
@@ -53,9 +54,10 @@ def run_trial(trial: Trial) -> int:
     Raises `BulkheadError` where the command was not started.
     """
     require_bpf_lsm()
-    with _sinks(trial.events) as sinks, _loaded() as instance, _fresh_cgroup() as cgroup:
+    node = node_identity(os.uname().nodename)
+    with _sinks(trial.events, node) as sinks, _loaded() as instance, _fresh_cgroup() as cgroup:
         enforcer = Enforcer(instance, Records(None))
-        reporter = Reporter(EnforcerNames(enforcer), node_identity(os.uname().nodename), sinks)
+        reporter = Reporter(EnforcerNames(enforcer), node, sinks)
         running = _Running(enforcer, Pump(instance, reporter), cgroup, trial.policies)
         try:
             launched = launch(trial.command, cgroup.path, running.begin)
@@ -119,7 +121,7 @@ class _Running:
 
 
 @contextmanager
-def _sinks(events: Path | None) -> Iterator[list[Sink]]:
+def _sinks(events: Path | None, node: NodeIdentity) -> Iterator[list[Sink]]:
     if events is None:
         yield []
         return
@@ -128,7 +130,7 @@ def _sinks(events: Path | None) -> Iterator[list[Sink]]:
     except OSError as error:
         raise UsageError(f"{events}: {error.strerror}; nothing was started") from error
     try:
-        yield [JsonLines(file, node_identity(os.uname().nodename))]
+        yield [JsonLines(file, node)]
     finally:
         with suppress(OSError):  # every batch was flushed, or its failure told: this would be the same one again
             file.close()

@@ -46,6 +46,16 @@ class _Bound:
     has_network: bool
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """What a container should be under, and what it sees. `signature` is that of `ContainerRecord`."""
+
+    container: Container
+    image: SetImage
+    view: RootView
+    signature: str
+
+
 class Enforcer:
     """Everything that is enforced on this node, by cgroup id."""
 
@@ -92,11 +102,11 @@ class Enforcer:
         """
         bound = self._bound.get(container.cgroup_id)
         with look_at(container.pid or 1) as view, contextlib.ExitStack() as undo:
-            image = lower(merge(localise(rules, view.follow) for rules in policies), view.groups())
+            image = lower(merge(localise(rules, view.follow) for rules in policies), view.groups)
             signature = _signature(image, view)
             if bound and bound.record.signature == signature:
                 return False
-            made = self._prepare(container, image, view, bound, undo)
+            made = self._prepare(_Wanted(container, image, view, signature), bound, undo)
             self._cover(made, bound, undo)
             ruling = made.record.epoch << abi.RULING_EPOCH_SHIFT | made.stored.placement.set_id
             self._instance.maps["containers"].put(word(made.record.index), struct.pack("<Q", ruling))
@@ -141,15 +151,9 @@ class Enforcer:
         """Every container under a set."""
         return tuple(bound.record.container for bound in self._bound.values())
 
-    def _prepare(
-        self,
-        container: Container,
-        image: SetImage,
-        view: RootView,
-        bound: _Bound | None,
-        undo: contextlib.ExitStack,
-    ) -> _Bound:
+    def _prepare(self, wanted: _Wanted, bound: _Bound | None, undo: contextlib.ExitStack) -> _Bound:
         """The set and the anchors, which nothing points to yet."""
+        container, image, view = wanted.container, wanted.image, wanted.view
         if bound:
             index = bound.record.index
         else:
@@ -162,7 +166,7 @@ class Enforcer:
             container=replace(container, labels=dict(container.labels)),
             epoch=self._instance.next_epoch(),
             set_digest=stored.digest,
-            signature=_signature(image, view),
+            signature=wanted.signature,
             anchors=(),
             prefixes=view.prefixes,
             mount_namespace=mount_namespace(container.pid or 1),
@@ -174,7 +178,7 @@ class Enforcer:
         return _Bound(record, stored, bool(image.flags & abi.SET_HAS_NETWORK))
 
     def _write_anchors(self, record: ContainerRecord, image: SetImage, stored: StoredSet, view: RootView) -> None:
-        starts = dict(zip(view.groups(), image.automaton.starts, strict=True))
+        starts = dict(zip(view.groups, image.automaton.starts, strict=True))
         for number, anchor in zip(record.anchors, view.anchors, strict=True):
             state = starts.get(anchor.view.paths)
             if state is None:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from bulkhead.errors import NotEnforceable
@@ -24,9 +25,7 @@ class RootView:
     `prefixes` says where the root of each file system (dev_t, major << 20 | minor) is mounted.
     """
 
-    pid: int
     anchors: tuple[Anchor, ...]
-    hidden: int
     prefixes: dict[int, bytes]
     root: int
 
@@ -34,6 +33,7 @@ class RootView:
         """Where a path leads (`node.symlinks`)."""
         return symlinks.follow(self.root, path)
 
+    @cached_property
     def groups(self) -> tuple[frozenset[bytes], ...]:
         """The sets of paths by which a directory tree is visible more than once, in a fixed order."""
         shared = {anchor.view.paths for anchor in self.anchors if len(anchor.view.paths) > 1}
@@ -53,7 +53,7 @@ def look_at(pid: int) -> Iterator[RootView]:
     try:
         parsed = mounts.parse(table)
         with open_anchors(pid, mounts.views(parsed)) as found:
-            yield RootView(pid, found.opened, len(found.unopened), _prefixes(parsed), root)
+            yield RootView(found.opened, _prefixes(parsed), root)
     finally:
         os.close(root)
 

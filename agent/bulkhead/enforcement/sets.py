@@ -101,11 +101,13 @@ class Sets:
         return stored
 
     def release(self, stored: StoredSet) -> None:
-        """One user less; without users the set is removed, once no running program can see it."""
+        """One user less; without users the set is removed.
+
+        No ruling may have pointed at it since the last `wait_for_programs`: no running program sees it then.
+        """
         stored.users -= 1
         if stored.users:
             return
-        wait_for_programs()
         del self._by_digest[stored.digest]  # but its number goes on to be known until it is used again
         _remove(self._maps["prefixes"], stored.prefix_keys)
         _remove(self._maps["ports"], stored.port_keys)
@@ -120,6 +122,7 @@ class Sets:
 
     def discard_unused(self) -> None:
         """Remove adopted sets that no container uses."""
+        wait_for_programs()
         for stored in [each for each in self._by_digest.values() if each.users == 0]:
             stored.users = 1
             self.release(stored)
@@ -132,14 +135,13 @@ class Sets:
     def _store(self, image: SetImage) -> StoredSet:
         placed = self._room.take(image)
         prefixes, ports = place.place_prefixes(image, placed), place.place_ports(image, placed)
-        try:
-            self._write(image, placed, prefixes, ports)
-        except BaseException:
-            _remove(self._maps["prefixes"], (key for key, _ in prefixes))
-            _remove(self._maps["ports"], (key for key, _ in ports))
-            self._room.give_back(placed)
-            raise
         prefix_keys, port_keys = tuple(key for key, _ in prefixes), tuple(key for key, _ in ports)
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._room.give_back, placed)
+            undo.callback(_remove, self._maps["ports"], port_keys)
+            undo.callback(_remove, self._maps["prefixes"], prefix_keys)
+            self._write(image, placed, prefixes, ports)
+            undo.pop_all()
         stored = StoredSet(image.digest, placed, image.rules, prefix_keys, port_keys)
         self._by_digest[image.digest] = self._by_id[placed.set_id] = stored
         return stored
