@@ -10,11 +10,20 @@
 
 #define CAP_OPT_NOAUDIT 2u
 
+static always_inline void report_capability(struct ruling *ruling, u64 decision, u32 capability)
+{
+	struct notice r = {};
+
+	notice_for(&r, ruling, decision, OPERATION_CAPABILITY);
+	r.capability = capability;
+	r.object = capability;
+	REPORT(&r);
+}
+
 PROGRAM(capable)(u64 *ctx)
 {
 	u32 capability = ctx[2];
 	u32 options = ctx[3];
-	struct notice r = {};
 	struct ruling ruling;
 	struct policy_set *set;
 	u64 decision;
@@ -29,9 +38,6 @@ PROGRAM(capable)(u64 *ctx)
 		return 0;
 	if (options & CAP_OPT_NOAUDIT)
 		return blocks(decision) ? RETURN(-EPERM) : RETURN(0);
-	notice_for(&r, &ruling, decision, OPERATION_CAPABILITY);
-	r.capability = capability;
-	r.object = capability;
-	REPORT(&r);
+	report_capability(&ruling, decision, capability);
 	return act(decision);
 }

@@ -13,17 +13,13 @@
 static always_inline int decide_create(struct dentry *dentry)
 {
 	struct ruling ruling;
-	struct policy_set *set;
-	u64 state, decision;
+	struct policy_set *set = current_path_set(&ruling);
+	u64 decision;
 	u32 flags = 0;
 
-	if (!current_ruling(&ruling))
+	if (!set)
 		return 0;
-	set = set_of(&ruling);
-	if (!set || !(set->flags & SET_HAS_PATHS))
-		return 0;
-	state = resolve(dentry, ruling.epoch);
-	decision = decision_in(state, set, OPERATION_CREATE, &flags);
+	decision = decision_in(resolve(dentry, ruling.epoch), set, OPERATION_CREATE, &flags);
 	if (!decision)
 		return 0;
 	return act_on_path(&ruling, decision, OPERATION_CREATE, address_of(dentry), 0, flags);

@@ -12,17 +12,6 @@
 #define FMODE_WRITE 2u
 #define FMODE_EXEC 32u
 #define O_TRUNC 01000u
-#define S_IFMT 0170000u
-#define S_IFDIR 0040000u
-
-static always_inline u64 open_state(struct file *file, u64 epoch)
-{
-	u64 state = RESOLVE_PATH(FIELD_ADDRESS(file, f_path), epoch);
-
-	if (state == STATE_UNKNOWN) /* perhaps a rename got in between: once more */
-		state = RESOLVE_PATH(FIELD_ADDRESS(file, f_path), epoch);
-	return state;
-}
 
 static always_inline void remember(struct inode *inode, struct inode_memory *memory, u64 epoch, u64 state)
 {
@@ -54,7 +43,7 @@ static always_inline u64 state_of_open(struct file *file, u64 epoch)
 		if (verdict >> 32 == epoch)
 			return STATE_SINK | (u32)verdict;
 	}
-	state = open_state(file, epoch);
+	state = resolve_file(file, epoch);
 	remember(inode, memory, epoch, state);
 	return state;
 }
@@ -74,16 +63,11 @@ PROGRAM(file_open)(u64 *ctx)
 {
 	struct file *file = (void *)ctx[0];
 	struct ruling ruling;
-	struct policy_set *set;
+	struct policy_set *set = current_path_set(&ruling);
 	u64 state, decision = 0, write = 0;
 	u32 operations, flags = 0, operation = OPERATION_READ;
 
-	if (!current_ruling(&ruling))
-		return 0;
-	if (FIELD(file, f_flags) & FMODE_EXEC) /* judged by bprm_check_security */
-		return 0;
-	set = set_of(&ruling);
-	if (!set || !(set->flags & SET_HAS_PATHS))
+	if (!set || FIELD(file, f_flags) & FMODE_EXEC) /* judged by bprm_check_security */
 		return 0;
 	state = state_of_open(file, ruling.epoch);
 	if (state == (STATE_SINK | OUTCOME_SILENT))
@@ -99,8 +83,5 @@ PROGRAM(file_open)(u64 *ctx)
 	}
 	if (!decision)
 		return 0;
-	u64 dentry = 0, mount = 0;
-	READ(dentry, struct file, address_of(file), f_path.dentry);
-	READ(mount, struct file, address_of(file), f_path.mnt);
-	return act_on_path(&ruling, decision, operation, dentry, mount, flags);
+	return act_on_file(&ruling, decision, operation, file, flags);
 }

@@ -10,9 +10,6 @@
  */
 #include "include/act.h"
 
-#define S_IFMT 0170000u
-#define S_IFDIR 0040000u
-
 struct move {
 	struct dentry *from;
 	struct dentry *to;
@@ -47,10 +44,8 @@ static always_inline int decide_move(struct move *m)
 	u32 flags = 0;
 
 	forget(m->from);
-	if (!current_ruling(&ruling))
-		return 0;
-	set = set_of(&ruling);
-	if (!set || !(set->flags & SET_HAS_PATHS))
+	set = current_path_set(&ruling);
+	if (!set)
 		return 0;
 	from = resolve(m->from, ruling.epoch);
 	to = resolve(m->to, ruling.epoch);

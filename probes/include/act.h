@@ -31,4 +31,14 @@ static always_inline int act_on_path(struct ruling *ruling, u64 decision, u32 op
 	return act(decision);
 }
 
+/* The same for a file that a hook was given. */
+static always_inline int act_on_file(struct ruling *ruling, u64 decision, u32 operation, struct file *file, u32 flags)
+{
+	u64 address = address_of(file), dentry = 0, mount = 0;
+
+	READ(dentry, struct file, address, f_path.dentry);
+	READ(mount, struct file, address, f_path.mnt);
+	return act_on_path(ruling, decision, operation, dentry, mount, flags);
+}
+
 #endif

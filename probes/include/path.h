@@ -15,6 +15,8 @@
 #include "automaton.h"
 #include "ruling.h"
 
+#define S_IFMT 0170000u
+#define S_IFDIR 0040000u
 #define SB_KERNMOUNT (1ul << 22)
 #define SB_NOUSER (1ul << 31)
 
@@ -187,6 +189,27 @@ FUNCTION(resolve_path)(const struct path *path, u64 epoch)
 }
 #define RESOLVE_PATH(where, epoch)                                                                                     \
 	((u32)((u64 (*)(const struct path *, u64))LINKED_RESOLVE_PATH)((void *)(where), epoch))
+
+/* The same for a file that a hook was given; once more where a rename may have got in between. */
+static always_inline u64 resolve_file(struct file *file, u64 epoch)
+{
+	u64 state = RESOLVE_PATH(FIELD_ADDRESS(file, f_path), epoch);
+
+	if (state == STATE_UNKNOWN)
+		state = RESOLVE_PATH(FIELD_ADDRESS(file, f_path), epoch);
+	return state;
+}
+
+/* The running process's ruling and policy set; null where nothing is said about paths. */
+static always_inline struct policy_set *current_path_set(struct ruling *ruling)
+{
+	struct policy_set *set;
+
+	if (!current_ruling(ruling))
+		return 0;
+	set = set_of(ruling);
+	return set && set->flags & SET_HAS_PATHS ? set : 0;
+}
 
 /* What a state answers; never null. The set's own answer where the path could not be resolved. */
 static always_inline struct outcome *outcome_in(u64 state, struct policy_set *set)
