@@ -20,13 +20,14 @@ from bulkhead.agent.names import EnforcerNames
 from bulkhead.agent.pump import Pump
 from bulkhead.enforcement.enforcer import Enforcer
 from bulkhead.enforcement.records import Records
-from bulkhead.errors import BulkheadError, UsageError
+from bulkhead.enforcement.roots import mount_namespace
+from bulkhead.errors import BulkheadError, NotEnforceable, UsageError
 from bulkhead.kernel.bundles import bundle_for_this_kernel
 from bulkhead.kernel.instance import Instance, load_instance
 from bulkhead.kernel.preflight import require_bpf_lsm
 from bulkhead.log import get_log
 from bulkhead.node import cgroups
-from bulkhead.node.anchors import watch_mounts
+from bulkhead.node.anchors import MountWatch, watch_mounts
 from bulkhead.node.container import Container
 from bulkhead.node.launch import launch
 from bulkhead.policy.rules import PolicyRules
@@ -82,8 +83,9 @@ class _Running:
     def begin(self, pid: int) -> None:
         """Called with the waiting child, before the command's first instruction."""
         container = Container(self._cgroup.path.name, self._cgroup.path, self._cgroup.id, pid=pid)
+        watch = watch_mounts(pid)  # before the command is let go: it may have ended when a thread comes to run
         self._enforcer.enforce(container, self._policies)
-        for task in (self._pump.run, lambda: self._follow_mounts(container)):
+        for task in (self._pump.run, lambda: self._follow_mounts(container, watch)):
             thread = threading.Thread(target=self._guard, args=(task,), daemon=True)
             thread.start()
             self._threads.append(thread)
@@ -111,13 +113,19 @@ class _Running:
         except (BulkheadError, OSError) as error:
             self._failure = error
 
-    def _follow_mounts(self, container: Container) -> None:
+    def _follow_mounts(self, container: Container, watch: MountWatch) -> None:
         """A mount that the command makes is unknown, and judged strictly, until it is announced here."""
         assert container.pid is not None
-        with watch_mounts(container.pid) as watch:
+        with watch:
             while not self._stopping.is_set():
-                if watch.changed(MOUNT_POLL_S):
+                if not watch.changed(MOUNT_POLL_S):
+                    continue
+                try:
                     self._enforcer.enforce(container, self._policies)
+                except NotEnforceable:
+                    if mount_namespace(container.pid):
+                        raise
+                    return  # the command has ended; what it left behind is about to be killed
 
 
 @contextmanager

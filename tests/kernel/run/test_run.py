@@ -14,6 +14,9 @@ from typing import Any
 
 import pytest
 
+from bulkhead.agent.trial import Trial, _Running, run_trial
+from bulkhead.enforcement.roots import mount_namespace
+from bulkhead.node.container import Container
 from tests.kernel.enforcement.box import policy
 
 DENY = policy("""
@@ -174,6 +177,20 @@ def test_labels_consult_selectors(secrets: Path) -> None:
     (secrets / "policy.yaml").write_text(text)
     attempts = [["--label", f"app={app}", "/usr/bin/id"] for app in ("db", "web")]
     assert statuses(secrets, *attempts) == [0, 126]
+
+
+@pytest.mark.parametrize("command", [["true"], ["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"]])
+def test_a_command_may_end_before_its_mounts_are_watched(monkeypatch: pytest.MonkeyPatch, command: list[str]) -> None:
+    """The thread that follows its mounts is held until the command is gone: that is no failure of the command."""
+    follow = _Running._follow_mounts
+
+    def follow_late(running: _Running, container: Container, *rest: Any) -> None:
+        while mount_namespace(container.pid or 0):
+            time.sleep(0.01)
+        follow(running, container, *rest)
+
+    monkeypatch.setattr(_Running, "_follow_mounts", follow_late)
+    assert run_trial(Trial(command, ())) == 0
 
 
 def test_two_at_once_do_not_disturb_one_another(secrets: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
