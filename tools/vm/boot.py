@@ -62,7 +62,7 @@ def run(  # noqa: PLR0913  # what can be chosen about a run
         folder = Path(name)
         shared = (results or folder / "results").resolve()
         shared.mkdir(parents=True, exist_ok=True)
-        (folder / "initramfs").write_bytes(initramfs.build(found, _guest_files(command, found, shared)))
+        write_initramfs(folder / "initramfs", command, found, shared)
         with _started(machine, found, folder, shared) as ports:
             status = follow(ports, outputs, time.monotonic() + timeout_s)
         return _verdict(status, folder, outputs["stderr"], timeout_s)
@@ -82,6 +82,18 @@ def environment(kernel: str, results: Path, ours: Mapping[str, str]) -> dict[str
     }
 
 
+def write_initramfs(path: Path, command: list[str], kernel: Kernel, results: Path) -> None:
+    """Write what a guest boots from that runs `command` and may write to `results`. Raises `BenchError`."""
+    path.write_bytes(initramfs.build(kernel, _guest_files(command, kernel, results)))
+
+
+def check_tools() -> None:
+    """Raise `BenchError` where a program is missing that starts virtual machines."""
+    for tool in ("qemu-system-x86_64", "setpriv"):
+        if shutil.which(tool) is None:
+            raise BenchError(f"{tool} is needed to run a virtual machine and is not installed")
+
+
 def _guest_files(command: list[str], kernel: Kernel, results: Path) -> dict[str, bytes]:
     settings = {"CHECKOUT": CHECKOUT, "MODULES": kernel.folder / "lib/modules", "RESULTS": results}
     words = [f"{name}={value}" for name, value in environment(kernel.name, results, os.environ).items()]
@@ -94,9 +106,7 @@ def _guest_files(command: list[str], kernel: Kernel, results: Path) -> dict[str,
 @contextmanager
 def _started(machine: qemu.Machine, kernel: Kernel, folder: Path, results: Path) -> Iterator[dict[str, socket.socket]]:
     """A running machine, given as our ends of its ports. It is ended, whatever it does, when the context is left."""
-    for tool in ("qemu-system-x86_64", "setpriv"):
-        if shutil.which(tool) is None:
-            raise BenchError(f"{tool} is needed to run a virtual machine and is not installed")
+    check_tools()
     pairs = {name: socket.socketpair() for name in qemu.PORTS}
     theirs = {name: pair[1] for name, pair in pairs.items()}
     arguments = qemu.qemu_command(

@@ -53,7 +53,7 @@ def qemu_command(  # noqa: PLR0913  # what belongs to one run
     command += ["-m", machine.memory, "-smp", str(1 if machine.icount else machine.cpus)]
     command += ["-icount", "shift=0", "-accel", "tcg"] if machine.icount else ["-accel", "tcg,thread=multi"]
     command += ["-kernel", str(image), "-initrd", str(initramfs), "-append", kernel_arguments(machine)]
-    command += ["-chardev", f"file,id=console,path={_quoted(console)}", "-serial", "chardev:console"]
+    command += ["-chardev", f"file,id=console,path={quoted(console)}", "-serial", "chardev:console"]
     command += ["-device", "virtio-serial-pci"]
     for name, descriptor in ports.items():
         command += ["-chardev", f"socket,id={name},fd={descriptor}"]
@@ -61,11 +61,11 @@ def qemu_command(  # noqa: PLR0913  # what belongs to one run
     for name, (path, read_only) in folders.items():
         access = "on" if read_only else "off"
         options = f"security_model=none,multidevs=remap,readonly={access}"
-        command += ["-fsdev", f"local,id={name},path={_quoted(path)},{options}"]
+        command += ["-fsdev", f"local,id={name},path={quoted(path)},{options}"]
         command += ["-device", f"virtio-9p-pci,fsdev={name},mount_tag={name}"]
     return [*command, *machine.qemu_options]
 
 
-def _quoted(path: Path) -> str:
+def quoted(path: Path) -> str:
     """A path inside one of QEMU's comma-separated options."""
     return str(path).replace(",", ",,")
