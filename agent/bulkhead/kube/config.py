@@ -1,0 +1,72 @@
+"""Where the API server is and who we are there: a kubeconfig, or the service account of the pod that this runs in.
+
+Next step: `kube.client` uses what is loaded.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from kubernetes.client.configuration import Configuration
+from kubernetes.config.config_exception import ConfigException
+from kubernetes.config.incluster_config import SERVICE_CERT_FILENAME, SERVICE_TOKEN_FILENAME, InClusterConfigLoader
+from kubernetes.config.kube_config import load_kube_config
+from urllib3.connection import HTTPConnection
+
+from bulkhead.errors import UsageError
+
+HINT = "name a kubeconfig, set KUBECONFIG, or run in a pod with a service account; nothing was changed"
+# A watch has no ping of its own: the kernel finds out within a minute that the other side has vanished.
+SOCKET_OPTIONS = [
+    *HTTPConnection.default_socket_options,
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 60_000),
+]
+
+
+def is_configured(kubeconfig: Path | None = None) -> bool:
+    """Whether there is anything that says where an API server is."""
+    return bool(_kubeconfig_files(kubeconfig)) or _in_pod()
+
+
+def load_configuration(kubeconfig: Path | None = None, context: str = "") -> Configuration:
+    """What `kube.client.connect` describes. Raises `UsageError`."""
+    files = _kubeconfig_files(kubeconfig)
+    untyped = partial(cast, Any)  # the client's loaders have no types
+    configuration = Configuration()
+    try:
+        if files:
+            untyped(load_kube_config)(files, context or None, configuration, persist_config=False)
+        elif _in_pod():
+            untyped(InClusterConfigLoader)(SERVICE_TOKEN_FILENAME, SERVICE_CERT_FILENAME).load_and_set(configuration)
+        else:
+            raise UsageError(f"no API server is known: {HINT}")
+    except (ConfigException, OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+        raise UsageError(f"{files or 'service account'}: {error}; nothing was changed") from error
+    configuration.socket_options = SOCKET_OPTIONS
+    configuration.retries = False  # who asks knows better when to ask again
+    return configuration
+
+
+def _kubeconfig_files(kubeconfig: Path | None) -> str:
+    """One path or several, as KUBECONFIG has them; empty where there is none."""
+    if kubeconfig:
+        if not kubeconfig.is_file():
+            raise UsageError(f"{kubeconfig}: no such kubeconfig; nothing was changed")
+        return str(kubeconfig)
+    if files := os.environ.get("KUBECONFIG", ""):
+        return files
+    usual = Path.home() / ".kube" / "config"
+    return str(usual) if usual.is_file() else ""
+
+
+def _in_pod() -> bool:
+    return bool(os.environ.get("KUBERNETES_SERVICE_HOST")) and Path(SERVICE_TOKEN_FILENAME).is_file()
