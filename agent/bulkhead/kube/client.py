@@ -22,9 +22,8 @@ from kubernetes.config.config_exception import ConfigException
 from urllib3.exceptions import HTTPError
 
 from bulkhead import __version__
-from bulkhead.errors import Unreachable
 from bulkhead.kube.config import load_configuration
-from bulkhead.kube.errors import ApiRefused, refusal
+from bulkhead.kube.errors import ApiRefused, no_answer, refusal
 from bulkhead.kube.stream import EventStream
 from bulkhead.kube.wording import reason_of
 
@@ -58,6 +57,11 @@ class Request:
     body: Body | Sequence[Body] | None = None
     content_type: str = JSON_TYPE
     answer_s: float = ANSWER_S
+
+    @property
+    def action(self) -> str:
+        """How messages call it."""
+        return "watch" if "watch" in (self.query or ()) else self.method
 
 
 class Api:
@@ -103,7 +107,7 @@ class Api:
         try:
             token = self.configuration.get_api_key_with_prefix("BearerToken")
         except (ConfigException, OSError) as error:
-            raise Unreachable(f"{self._about('credentials', '')}: {reason_of(error)}") from error
+            raise no_answer(self._about("credentials", ""), reason_of(error)) from error
         return {"authorization": token} if token else {}
 
     def close(self) -> None:
@@ -111,15 +115,15 @@ class Api:
         self._client.rest_client.pool_manager.clear()
 
     def _exchange(self, request: Request) -> dict[str, Any]:
-        response, about = self._request(request), self._about(request.method, request.path)
+        response, about = self._request(request), self._about(request.action, request.path)
         try:
             answer = json.loads(response.data)
         except (HTTPError, OSError) as error:
-            raise Unreachable(f"{about}: {reason_of(error)}") from error
+            raise no_answer(about, reason_of(error)) from error
         except ValueError as error:
-            raise Unreachable(f"{about}: the answer is not JSON") from error
+            raise no_answer(about, "the answer is not JSON") from error
         if not isinstance(answer, dict):
-            raise Unreachable(f"{about}: the answer is no JSON object")
+            raise no_answer(about, "the answer is no JSON object")
         return answer
 
     def _request(self, request: Request) -> urllib3.BaseHTTPResponse:
@@ -128,12 +132,12 @@ class Api:
         headers |= self.credentials()
         if request.body is not None:
             headers["Content-Type"] = request.content_type
-        url, about = self.url(request.path, request.query), self._about(request.method, request.path)
+        url, about = self.url(request.path, request.query), self._about(request.action, request.path)
         times_s = (CONNECT_S, request.answer_s)
         try:
             answer = self._send(request.method, url, headers, request.body, _request_timeout=times_s)
         except (ApiException, HTTPError, OSError) as error:
-            raise Unreachable(f"{about}: {reason_of(error)}") from error
+            raise no_answer(about, reason_of(error)) from error
         response = cast(urllib3.BaseHTTPResponse, answer.response)
         if not 200 <= response.status <= 299:
             raise self._refused(response, about)
@@ -146,7 +150,7 @@ class Api:
             content = b""
         wish = response.headers.get("Retry-After", "")
         text = _message(content) or response.reason or "no reason given"
-        return refusal(f"{about}: {response.status}: {text}", response.status, float(wish) if wish.isdecimal() else 0.0)
+        return refusal(about, response.status, text, float(wish) if wish.isdecimal() else 0.0)
 
     def _about(self, action: str, path: str) -> str:
         return f"API server {self.server}: {action} {path}".rstrip()

@@ -11,12 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+import urllib3
 import yaml
 from kubernetes.client.configuration import Configuration
 from kubernetes.config.config_exception import ConfigException
 from kubernetes.config.incluster_config import SERVICE_CERT_FILENAME, SERVICE_TOKEN_FILENAME, InClusterConfigLoader
 from kubernetes.config.kube_config import load_kube_config
 from urllib3.connection import HTTPConnection
+from urllib3.exceptions import InsecureRequestWarning
 
 from bulkhead.errors import UsageError
 
@@ -51,6 +53,8 @@ def load_configuration(kubeconfig: Path | None = None, context: str = "") -> Con
             raise UsageError(f"no API server is known: {HINT}")
     except (ConfigException, OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
         raise UsageError(f"{files or 'service account'}: {error}; nothing was changed") from error
+    if not configuration.verify_ssl:
+        urllib3.disable_warnings(InsecureRequestWarning)  # the kubeconfig says so: no need to say it at each request
     configuration.socket_options = SOCKET_OPTIONS
     configuration.retries = False  # who asks knows better when to ask again
     return configuration

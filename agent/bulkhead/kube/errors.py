@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from bulkhead.errors import Unreachable
 
+STAYS = "what is enforced stays enforced"
 SELDOM_S = 10.0  # roles may be bound a moment after the program starts; a wrong role is mended by hand
 
 
@@ -72,10 +73,15 @@ KINDS: dict[int, type[ApiRefused]] = {
 }
 
 
-def refusal(message: str, status: int, retry_after_s: float = 0.0) -> ApiRefused:
-    """The error for an HTTP status, or for the code of a Status object."""
+def refusal(about: str, status: int, text: str, retry_after_s: float = 0.0) -> ApiRefused:
+    """The error for an HTTP status, or for the code of a Status object. `about` is what was asked of whom."""
     kind = KINDS.get(status, ServerError if status >= 500 else ApiRefused)
-    return kind(message, status, retry_after_s)
+    return kind(f"{about}: {status}: {text}; {STAYS}", status, retry_after_s)
+
+
+def no_answer(about: str, reason: str) -> Unreachable:
+    """The error where there is no answer, or none that makes sense."""
+    return Unreachable(f"{about}: {reason}; {STAYS}")
 
 
 def pause_at_least_s(error: Unreachable) -> float:

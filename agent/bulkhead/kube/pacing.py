@@ -25,7 +25,3 @@ class Backoff:
         base_s, self._base_s = self._base_s, min(self._base_s * 2, LAST_S / 2)
         jitter_s = base_s * self._chance()
         return max(base_s, min(at_least_s, LONGEST_WISH_S)) + jitter_s
-
-    def reset(self) -> None:
-        """It went well: begin with the shortest pause again."""
-        self._base_s = FIRST_S

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bulkhead.errors import Unreachable
+from bulkhead.kube.errors import no_answer
 from bulkhead.kube.stream import Event
 
 Object = dict[str, Any]
@@ -42,7 +42,7 @@ def version_of(value: Object) -> str:
     """The resource version of an object or a list. Raises `Unreachable` where it has none."""
     version = (value.get("metadata") or {}).get("resourceVersion")
     if not isinstance(version, str) or not version:
-        raise Unreachable("API server: an object without resource version; what was known before stays in force")
+        raise no_answer("API server", "an object without resource version")
     return version
 
 

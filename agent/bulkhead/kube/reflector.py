@@ -11,13 +11,13 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bulkhead.errors import Unreachable
 from bulkhead.kube.client import Api
-from bulkhead.kube.errors import ApiRefused, Expired, Forbidden, Invalid, TooManyRequests, pause_at_least_s
+from bulkhead.kube.errors import ApiRefused, Expired, Forbidden, Invalid, TooManyRequests, no_answer, pause_at_least_s
 from bulkhead.kube.pacing import Backoff
 from bulkhead.kube.picture import Object, Picture, version_of, with_kinds
 from bulkhead.kube.stream import Event, EventStream
@@ -78,7 +78,8 @@ class Reflector:
         self._tuning = tuning or Tuning()
         self._stopping = threading.Event()
         self._sleep = self._tuning.sleep or self._stopping.wait
-        self._backoff = Backoff(self._tuning.chance)
+        # one a kind of failure: a server that is back after a long time and forgot the version is asked again at once
+        self._backoffs = defaultdict[str, Backoff](lambda: Backoff(self._tuning.chance))
         self._calling = threading.RLock()  # held while a callback runs
         self._stream: EventStream | None = None
         self._version = ""  # up to where everything is known; empty: nothing is
@@ -98,10 +99,10 @@ class Reflector:
             error = self._attempt()
             lived_s = self._tuning.clock() - began
             if lived_s >= LASTING_S:
-                self._backoff.reset()
+                self._backoffs.clear()
                 self._said = ""
             if error is None and lived_s < SHORT_S:
-                error = Unreachable(f"watch {self._path}: ended at once")
+                error = no_answer(f"watch {self._path}", "ended at once")
             if error is not None and not self._stopping.is_set():
                 self._fail(error)
 
@@ -200,7 +201,7 @@ class Reflector:
             self._stream = None
             stream.close()
         if picture is not None and not self._stopping.is_set():
-            raise Unreachable(f"watch {self._path}: ended before everything was told")
+            raise no_answer(f"watch {self._path}", "ended before everything was told")
 
     def _replace(self, objects: list[Object], version: str, way: str) -> None:
         with self._calling:
@@ -234,8 +235,9 @@ class Reflector:
 
     def _fail(self, error: Unreachable) -> None:
         """Count it, say it where it is news, wait."""
-        self.counters.errors[type(error).__name__] += 1
-        pause_s = self._backoff.pause_s(pause_at_least_s(error))
+        kind = type(error).__name__
+        self.counters.errors[kind] += 1
+        pause_s = self._backoffs[kind].pause_s(pause_at_least_s(error))
         if str(error) != self._said:
             log.warning("watch_failed", path=self._path, reason=str(error), retry_s=round(pause_s, 1))
             self._said, self._is_failing = str(error), True

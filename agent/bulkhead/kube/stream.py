@@ -13,7 +13,7 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from bulkhead.errors import Unreachable
-from bulkhead.kube.errors import refusal
+from bulkhead.kube.errors import no_answer, refusal
 
 Event = dict[str, Any]  # {"type": …, "object": {…}}
 Heard = Callable[[], None]
@@ -49,9 +49,9 @@ class EventStream:
                 if line.strip():
                     yield self._event(line)
             if len(pending) > LINE_BYTES_LIMIT:
-                raise Unreachable(f"{self._about}: a line of more than {LINE_BYTES_LIMIT} bytes")
+                raise no_answer(self._about, f"a line of more than {LINE_BYTES_LIMIT} bytes")
         if pending.strip() and not self._ended:
-            raise Unreachable(f"{self._about}: ended within a line")
+            raise no_answer(self._about, "ended within a line")
 
     def end(self) -> None:
         """Make a blocked reader return, from any thread."""
@@ -72,16 +72,16 @@ class EventStream:
         except (HTTPError, OSError) as error:
             if self._ended:
                 return b""
-            raise Unreachable(f"{self._about}: {self._reason_of(error)}") from error
+            raise no_answer(self._about, self._reason_of(error)) from error
 
     def _event(self, line: bytes) -> Event:
         try:
             event = json.loads(line)
             kind, value = event["type"], event["object"]
         except (ValueError, KeyError, TypeError) as error:
-            raise Unreachable(f"{self._about}: a line that is no watch event") from error
+            raise no_answer(self._about, "a line that is no watch event") from error
         if not isinstance(kind, str) or not isinstance(value, dict):
-            raise Unreachable(f"{self._about}: a line that is no watch event")
+            raise no_answer(self._about, "a line that is no watch event")
         if kind == "ERROR":
             raise self._refused(value)
         return cast(Event, event)
@@ -91,5 +91,5 @@ class EventStream:
         wish = details.get("retryAfterSeconds") if isinstance(details, dict) else 0
         text = str(status.get("message") or status.get("reason") or "no reason given")
         if not isinstance(code, int):
-            return Unreachable(f"{self._about}: {text}")
-        return refusal(f"{self._about}: {code}: {text}", code, float(wish) if isinstance(wish, int) else 0.0)
+            return no_answer(self._about, text)
+        return refusal(self._about, code, text, float(wish) if isinstance(wish, int) else 0.0)
