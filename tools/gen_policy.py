@@ -13,6 +13,7 @@ import yaml
 
 from bulkhead.policy.document_reference import page
 from bulkhead.policy.model import KINDS
+from bulkhead.policy.node_schema import node_state_crd
 from bulkhead.policy.schema import crd
 from tools.generated_files import ROOT, check_asked, settle
 
@@ -34,15 +35,16 @@ class _Written(yaml.SafeDumper):
         super().increase_indent(flow, False)
 
 
-def crd_text(kind: str) -> str:
+def crd_text(definition: dict[str, Any]) -> str:
     """The file of one CRD."""
-    text: str = yaml.dump(crd(kind), Dumper=_Written, sort_keys=False, width=120, allow_unicode=True)
+    text: str = yaml.dump(definition, Dumper=_Written, sort_keys=False, width=120, allow_unicode=True)
     return HEADER + text
 
 
 def main() -> int:
     """Write or check. Returns the exit status."""
-    files = {CRDS / f"{crd(kind)['metadata']['name']}.yaml": crd_text(kind) for kind in KINDS}
+    definitions = [*map(crd, KINDS), node_state_crd()]
+    files = {CRDS / f"{each['metadata']['name']}.yaml": crd_text(each) for each in definitions}
     return settle({**files, PAGE: page()}, check=check_asked(__doc__), remedy=REMEDY)
 
 

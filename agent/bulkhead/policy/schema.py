@@ -72,7 +72,11 @@ def _resolved(schema: Schema, definitions: dict[str, Schema]) -> tuple[Schema, s
 
 def crd(kind: str) -> Schema:
     """The CustomResourceDefinition of one kind of policy."""
-    plural = f"{kind[:-1].lower()}ies"
+    return definition(kind, f"{kind[:-1].lower()}ies", SHORT_NAMES[kind], kind == "SecurityPolicy", _version(kind))
+
+
+def definition(kind: str, plural: str, short_name: str, namespaced: bool, version: Schema) -> Schema:
+    """A CustomResourceDefinition with one version."""
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -84,11 +88,11 @@ def crd(kind: str) -> Schema:
                 "listKind": f"{kind}List",
                 "plural": plural,
                 "singular": kind.lower(),
-                "shortNames": [SHORT_NAMES[kind]],
+                "shortNames": [short_name],
                 "categories": ["bulkhead"],
             },
-            "scope": "Namespaced" if kind == "SecurityPolicy" else "Cluster",
-            "versions": [_version(kind)],
+            "scope": "Namespaced" if namespaced else "Cluster",
+            "versions": [version],
         },
     }
 
@@ -101,13 +105,13 @@ def _version(kind: str) -> Schema:
         "schema": {"openAPIV3Schema": _object(kind)},
         "subresources": {"status": {}},
         "additionalPrinterColumns": [
-            _column("Mode", ".spec.mode", "Whether the policy blocks."),
-            _column("Severity", ".spec.severity", "How much a violation matters."),
-            _column("Accepted", _condition("Accepted"), "Whether the document is valid."),
-            _column("Enforced", _condition("Enforced"), "Whether every node that should enforce it does."),
-            _column("Nodes", ".status.nodes.enforced", "Nodes that enforce it.", "integer"),
-            _column("Desired", ".status.nodes.desired", "Nodes that should.", "integer"),
-            _column("Age", ".metadata.creationTimestamp", "Since when it exists.", "date"),
+            column("Mode", ".spec.mode", "Whether the policy blocks."),
+            column("Severity", ".spec.severity", "How much a violation matters."),
+            column("Accepted", condition_path("Accepted"), "Whether the document is valid."),
+            column("Enforced", condition_path("Enforced"), "Whether every node that should enforce it does."),
+            column("Nodes", ".status.nodes.enforced", "Nodes that enforce it.", "integer"),
+            column("Desired", ".status.nodes.desired", "Nodes that should.", "integer"),
+            column("Age", ".metadata.creationTimestamp", "Since when it exists.", "date"),
         ],
     }
 
@@ -130,18 +134,24 @@ def _object(kind: str) -> Schema:
 
 
 def _status() -> Schema:
-    """Conditions are a map by type, so that their writers do not overwrite each other's."""
-    status = structural_schema(Status)
-    conditions = status["properties"]["conditions"]
-    conditions |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
-    for properties in (status["properties"], conditions["items"]["properties"]):
-        properties["observedGeneration"]["format"] = "int64"
+    status = with_conditions(structural_schema(Status))
+    status["properties"]["observedGeneration"]["format"] = "int64"
     return status
 
 
-def _condition(name: str) -> str:
+def with_conditions(status: Schema) -> Schema:
+    """A status whose `conditions` are a map by type, so that their writers do not overwrite each other's."""
+    conditions = status["properties"]["conditions"]
+    conditions |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
+    conditions["items"]["properties"]["observedGeneration"]["format"] = "int64"
+    return status
+
+
+def condition_path(name: str) -> str:
+    """Where the status of a condition is."""
     return f'.status.conditions[?(@.type=="{name}")].status'
 
 
-def _column(name: str, path: str, description: str, kind: str = "string") -> Schema:
+def column(name: str, path: str, description: str, kind: str = "string") -> Schema:
+    """A column of `kubectl get`."""
     return {"name": name, "type": kind, "jsonPath": path, "description": description}

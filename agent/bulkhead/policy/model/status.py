@@ -10,10 +10,11 @@ from bulkhead.policy.model.base import Model
 
 
 class Condition(Model):
-    """One statement about the policy, in the form that Kubernetes gives to conditions."""
+    """One statement, in the form that Kubernetes gives to conditions."""
 
     type: Annotated[str, Field(max_length=316)] = Field(
-        description="`Accepted`: the document is valid; `Enforced`: every node that should enforce it does."
+        description="Of a policy `Accepted`: the document is valid, and `Enforced`: every node that should enforce it "
+        "does; of a node `Ready`: its agent enforces."
     )
     status: Literal["True", "False", "Unknown"] = Field(description="Whether it is so.")
     reason: str = Field(max_length=1024, description="Why, in one word.")
