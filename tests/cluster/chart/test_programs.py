@@ -1,0 +1,191 @@
+"""What the chart starts, and with which rights: command lines that `bulkhead` takes, and no privilege without a reason.
+
+Next step: `bulkhead.cli` for the options, docs/threat-model.md for what the rights mean.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bulkhead.cli import _parser
+from tests.cluster.chart.objects import NAMESPACE, Object, Objects, Render
+
+AGENT, COLLECTOR, UNINSTALL = ("DaemonSet", "agent"), ("Deployment", "collector"), ("Job", "uninstall")
+TLS = Path("/etc/bulkhead/tls")
+
+
+def pod(objects: Objects, kind: str, component: str) -> Object:
+    """The spec of a workload's pods."""
+    spec: Object = objects[kind, f"bulkhead-{component}"]["spec"]["template"]["spec"]
+    return spec
+
+
+def options(objects: Objects, kind: str, component: str) -> dict[str, Any]:
+    """What `bulkhead` understands of the container's arguments."""
+    arguments = pod(objects, kind, component)["containers"][0]["args"]
+    return vars(_parser(arguments[0]).parse_args(arguments))
+
+
+def test_the_agent_understands_its_arguments(render: Render) -> None:
+    """And finds there what the values say."""
+    objects = render({"agent": {"state": "/srv/bulkhead", "pins": "/sys/fs/bpf/other"}})
+    assert (
+        options(objects, *AGENT).items()
+        >= {
+            "node": "$(NODE_NAME)",
+            "collector": f"bulkhead-collector.{NAMESPACE}.svc:7443",
+            "state": Path("/srv/bulkhead"),
+            "pins": Path("/sys/fs/bpf/other"),
+            "ready_file": Path("/run/bulkhead/ready"),
+            "tls_ca": TLS / "ca.crt",
+            "tls_cert": TLS / "tls.crt",
+            "tls_key": TLS / "tls.key",
+            "remove": False,
+        }.items()
+    )
+
+
+def test_the_collector_understands_its_arguments(render: Render) -> None:
+    """And finds there what the values say."""
+    objects = render({"collector": {"retain": "2w", "retainBytes": "3G"}})
+    assert (
+        options(objects, *COLLECTOR).items()
+        >= {
+            "listen": "0.0.0.0:7443",
+            "store": Path("/var/lib/bulkhead-collector"),
+            "retain": 14 * 86_400,
+            "retain_bytes": 3 << 30,
+            "tls_client_ca": TLS / "ca.crt",
+            "tls_cert": TLS / "tls.crt",
+            "tls_key": TLS / "tls.key",
+        }.items()
+    )
+
+
+def test_the_hook_understands_its_arguments(render: Render) -> None:
+    """It names this release's agents, and may change no others."""
+    objects = render({"uninstall": {"timeoutSeconds": 90}})
+    assert (
+        options(objects, *UNINSTALL).items()
+        >= {
+            "namespace": NAMESPACE,
+            "daemonset": "bulkhead-agent",
+            "timeout": 90.0,
+        }.items()
+    )
+    rules = objects["Role", "bulkhead-uninstall"]["rules"]
+    assert [rule["resourceNames"] for rule in rules if "patch" in rule["verbs"]] == [["bulkhead-agent"]]
+    assert objects["Job", "bulkhead-uninstall"]["spec"]["activeDeadlineSeconds"] > 90
+
+
+def test_the_hook_comes_before_anything_is_deleted(render: Render) -> None:
+    """First who it is, what it may, and last the Job; each removed before the next uninstall and after a good one."""
+    annotations = {
+        kind: found["metadata"]["annotations"]
+        for (kind, name), found in render().items()
+        if name == "bulkhead-uninstall"
+    }
+    assert {each["helm.sh/hook"] for each in annotations.values()} == {"pre-delete"}
+    assert {each["helm.sh/hook-delete-policy"] for each in annotations.values()} == {
+        "before-hook-creation,hook-succeeded"
+    }
+    order = sorted(annotations, key=lambda kind: int(annotations[kind]["helm.sh/hook-weight"]))
+    assert order == ["ServiceAccount", "Role", "RoleBinding", "Job"]
+
+
+def test_uninstall_finds_the_arguments_to_extend(render: Render) -> None:
+    """`bulkhead uninstall` adds --remove to those of the first container; there are no others to be taken for it."""
+    (container,) = pod(render(), *AGENT)["containers"]
+    assert "initContainers" not in pod(render(), *AGENT)
+    arguments = [*container["args"], "--remove"]
+    assert _parser("agent").parse_args(arguments).remove is True
+
+
+def test_the_agent_has_no_right_without_a_reason(render: Render) -> None:
+    """Not privileged; five capabilities; the host's processes, and of its files only what it works on."""
+    spec = pod(render(), *AGENT)
+    security = spec["containers"][0]["securityContext"]
+    assert security["capabilities"] == {
+        "drop": ["ALL"],
+        "add": ["BPF", "PERFMON", "NET_ADMIN", "SYS_PTRACE", "DAC_READ_SEARCH"],
+    }
+    assert (
+        security.items()
+        >= {
+            "privileged": False,
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        }.items()
+    )
+    assert {key: spec.get(key) for key in ("hostPID", "hostNetwork", "hostIPC")} == {
+        "hostPID": True,
+        "hostNetwork": False,
+        "hostIPC": None,
+    }
+    paths = {volume["name"]: volume["hostPath"]["path"] for volume in spec["volumes"] if "hostPath" in volume}
+    writable = {
+        paths[mount["name"]]
+        for mount in spec["containers"][0]["volumeMounts"]
+        if mount["name"] in paths and not mount.get("readOnly")
+    }
+    assert set(paths.values()) == {"/sys/fs/bpf", "/sys/fs/cgroup", "/sys/kernel/security", "/var/lib/bulkhead"}
+    assert writable == {"/sys/fs/bpf", "/var/lib/bulkhead"}
+
+
+@pytest.mark.parametrize(("kind", "component"), [COLLECTOR, UNINSTALL])
+def test_others_meet_the_restricted_standard(kind: str, component: str, render: Render) -> None:
+    """Neither root nor any capability nor anything of the host: Kubernetes's strictest standard."""
+    spec = pod(render(), kind, component)
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert not {"hostPID", "hostNetwork", "hostIPC"} & spec.keys()
+    assert not [volume for volume in spec.get("volumes", []) if "hostPath" in volume]
+    (container,) = spec["containers"]
+    assert container["securityContext"] == {
+        "privileged": False,
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def test_only_who_asks_the_api_server_has_a_token(render: Render) -> None:
+    """The collector, which anybody with a certificate may speak to, has none."""
+    objects = render()
+    tokens = {
+        component: pod(objects, kind, component)["automountServiceAccountToken"]
+        for kind, component in (AGENT, COLLECTOR, UNINSTALL)
+    }
+    assert tokens == {"agent": True, "collector": False, "uninstall": True}
+
+
+def test_apparmor_is_said_as_the_version_understands_it(render: Render) -> None:
+    """A field from 1.30 on, before that an annotation; without it the runtime's profile forbids to pin programs."""
+    for kubernetes, is_field in (("1.29.9", False), ("1.30.0-vendor.1", True)):
+        template = render(kubernetes=kubernetes)["DaemonSet", "bulkhead-agent"]["spec"]["template"]
+        field = template["spec"]["containers"][0]["securityContext"].get("appArmorProfile")
+        annotation = template["metadata"]["annotations"].get("container.apparmor.security.beta.kubernetes.io/agent")
+        assert (field, annotation) == (({"type": "Unconfined"}, None) if is_field else (None, "unconfined"))
+
+
+def test_an_image_is_named_by_tag_and_digest(render: Render) -> None:
+    """The chart's own version unless another is asked for; a digest pins it."""
+    digest = "sha256:" + "a" * 64
+    for image, reference in (
+        ({}, "bulkhead/agent:0.1.0"),
+        ({"repository": "registry.example:5000/b/agent", "tag": "x"}, "registry.example:5000/b/agent:x"),
+        ({"digest": digest}, f"bulkhead/agent:0.1.0@{digest}"),
+    ):
+        objects = render({"agent": {"image": image}})
+        assert {pod(objects, *which)["containers"][0]["image"] for which in (AGENT, UNINSTALL)} == {reference}
+
+
+def test_the_claim_outlives_the_release_unless_told_otherwise(render: Render) -> None:
+    """Violations are not deleted in silence."""
+    for keep, expected in ((True, {"helm.sh/resource-policy": "keep", "a": "b"}), (False, {"a": "b"})):
+        objects = render({"collector": {"persistence": {"keep": keep, "annotations": {"a": "b"}}}})
+        assert objects["PersistentVolumeClaim", "bulkhead-collector"]["metadata"]["annotations"] == expected
