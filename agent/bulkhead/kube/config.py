@@ -24,8 +24,7 @@ from bulkhead.errors import UsageError
 
 HINT = "name a kubeconfig, set KUBECONFIG, or run in a pod with a service account; nothing was changed"
 # A watch has no ping of its own: the kernel finds out within a minute that the other side has vanished.
-SOCKET_OPTIONS = [
-    *HTTPConnection.default_socket_options,
+KEEPALIVE = [
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
     (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
@@ -55,7 +54,7 @@ def load_configuration(kubeconfig: Path | None = None, context: str = "") -> Con
         raise UsageError(f"{files or 'service account'}: {error}; nothing was changed") from error
     if not configuration.verify_ssl:
         urllib3.disable_warnings(InsecureRequestWarning)  # the kubeconfig says so: no need to say it at each request
-    configuration.socket_options = SOCKET_OPTIONS
+    configuration.socket_options = [*HTTPConnection.default_socket_options, *KEEPALIVE]
     configuration.retries = False  # who asks knows better when to ask again
     return configuration
 
