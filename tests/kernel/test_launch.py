@@ -14,7 +14,7 @@ from bulkhead.kernel import bpf_syscall as bpf
 from bulkhead.node import cgroups
 from bulkhead.node.anchors import open_anchors, watch_mounts
 from bulkhead.node.launch import launch
-from bulkhead.node.mounts import views
+from bulkhead.node.mounts import by_origin, paths_of, places, views
 
 ROOT = Path("/sys/fs/cgroup")
 
@@ -125,12 +125,14 @@ def test_anchors_are_the_mounted_directories(namespace: subprocess.Popen[bytes],
     with watch_mounts(namespace.pid) as watch:
         table = watch.table()
     base = os.fsencode(tmp_path)
+    mounted = by_origin(places(table))
     with open_anchors(namespace.pid, views(table)) as anchors:
         by_root = {(anchor.view.root, anchor.view.mount_point): anchor for anchor in anchors.opened}
         bound = by_root[b"/x", base + b"/bound"]
-        assert bound.view.paths == {base + b"/bound", base + b"/data/x"}
+        assert paths_of(bound.view.device, bound.view.root, mounted) == {base + b"/bound", base + b"/data/x"}
         assert os.path.sameopenfile(bound.fd, os.open(f"/proc/{namespace.pid}/root{tmp_path}/data/x", os.O_PATH))
-        assert by_root[b"/f", base + b"/file"].view.paths == {base + b"/file", base + b"/data/f"}
+        file = by_root[b"/f", base + b"/file"].view
+        assert paths_of(file.device, file.root, mounted) == {base + b"/file", base + b"/data/f"}
         hidden = [each.view for each in anchors.unopened if each.view.mount_point == base + b"/hidden"]
         assert len(hidden) == 1
         assert by_root[b"/", base + b"/hidden"].view.device != hidden[0].device

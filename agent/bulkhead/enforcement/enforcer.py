@@ -23,11 +23,13 @@ from bulkhead.enforcement.ranges import Numbers
 from bulkhead.enforcement.records import ContainerRecord, Records
 from bulkhead.enforcement.roots import RootView, look_at, mount_namespace
 from bulkhead.enforcement.sets import Sets, StoredSet, wait_for_programs
+from bulkhead.enforcement.sightings import Paths, Sightings, groups, unite
 from bulkhead.errors import Damaged, NotEnforceable
 from bulkhead.kernel.instance import Instance
 from bulkhead.kernel.maps import Map, pack, word
 from bulkhead.log import get_log
 from bulkhead.node.container import Container
+from bulkhead.node.mounts import Origin
 from bulkhead.policy.automaton.walk import state_after
 from bulkhead.policy.image import SetImage
 from bulkhead.policy.lower import lower
@@ -48,11 +50,12 @@ class _Bound:
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What a container should be under, and what it sees. `signature` is that of `ContainerRecord`."""
+    """What a container should be under, and what it has seen. `signature` is that of `ContainerRecord`."""
 
     container: Container
     image: SetImage
-    view: RootView
+    seen: Sightings
+    prefixes: dict[int, bytes]
     signature: str
 
 
@@ -102,11 +105,14 @@ class Enforcer:
         """
         bound = self._bound.get(container.cgroup_id)
         with look_at(container.pid or 1) as view, contextlib.ExitStack() as undo:
-            image = lower(merge(localise(rules, view.follow) for rules in policies), view.groups)
-            signature = _signature(image, view)
+            seen = unite(bound.record.seen if bound else Sightings(), self._number(view))
+            paths = seen.paths()
+            image = lower(merge(localise(rules, view.follow) for rules in policies), groups(paths))
+            signature = _signature(image, paths)
             if bound and bound.record.signature == signature:
+                self._note_names(bound, container)
                 return False
-            made = self._prepare(_Wanted(container, image, view, signature), bound, undo)
+            made = self._prepare(_Wanted(container, image, seen, view.prefixes, signature), bound, undo)
             self._cover(made, bound, undo)
             ruling = made.record.epoch << abi.RULING_EPOCH_SHIFT | made.stored.placement.set_id
             self._instance.maps["containers"].put(word(made.record.index), struct.pack("<Q", ruling))
@@ -151,9 +157,17 @@ class Enforcer:
         """Every container under a set."""
         return tuple(bound.record.container for bound in self._bound.values())
 
+    def _note_names(self, bound: _Bound, container: Container) -> None:
+        """The set is right; labels, or the process that stands for the container, may be new."""
+        named = replace(container, labels=dict(container.labels))
+        record = replace(bound.record, container=named, mount_namespace=mount_namespace(container.pid or 1))
+        if record != bound.record:
+            self._records.write_container(record)
+            bound.record = record
+
     def _prepare(self, wanted: _Wanted, bound: _Bound | None, undo: contextlib.ExitStack) -> _Bound:
         """The set and the anchors, which nothing points to yet."""
-        container, image, view = wanted.container, wanted.image, wanted.view
+        container, image = wanted.container, wanted.image
         if bound:
             index = bound.record.index
         else:
@@ -167,24 +181,33 @@ class Enforcer:
             epoch=self._instance.next_epoch(),
             set_digest=stored.digest,
             signature=wanted.signature,
-            anchors=(),
-            prefixes=view.prefixes,
+            seen=wanted.seen,
+            prefixes=wanted.prefixes,
             mount_namespace=mount_namespace(container.pid or 1),
         )
         if image.flags & abi.SET_HAS_PATHS:
-            record = replace(record, anchors=tuple(self._anchor_number(anchor.fd) for anchor in view.anchors))
             undo.callback(self._remove_anchors, record)
-            self._write_anchors(record, image, stored, view)
+            self._write_anchors(record, image, stored)
         return _Bound(record, stored, bool(image.flags & abi.SET_HAS_NETWORK))
 
-    def _write_anchors(self, record: ContainerRecord, image: SetImage, stored: StoredSet, view: RootView) -> None:
-        starts = dict(zip(view.groups, image.automaton.starts, strict=True))
-        for number, anchor in zip(record.anchors, view.anchors, strict=True):
-            state = starts.get(anchor.view.paths)
+    def _write_anchors(self, record: ContainerRecord, image: SetImage, stored: StoredSet) -> None:
+        known = record.seen.paths()
+        starts = dict(zip(groups(known), image.automaton.starts, strict=True))
+        for number, paths in known.items():
+            state = starts.get(paths)
             if state is None:
-                state = state_after(image.automaton, next(iter(anchor.view.paths)))
+                (path,) = paths
+                state = state_after(image.automaton, path)
             key = abi.AnchorKey(epoch=record.epoch, anchor=number)
             self._instance.maps["anchors"].put(pack(key), word(place_state(state, stored.placement)))
+
+    def _number(self, view: RootView) -> Sightings:
+        """What a look shows; an inode that is seen for the first time gets its number."""
+        origins: dict[int, frozenset[Origin]] = {}
+        for anchor in view.anchors:
+            number = self._anchor_number(anchor.fd)
+            origins[number] = origins.get(number, frozenset()) | {(anchor.view.device, anchor.view.root)}
+        return Sightings(view.places, origins)
 
     def _anchor_number(self, descriptor: int) -> int:
         key = struct.pack("<i", descriptor)
@@ -230,7 +253,7 @@ class Enforcer:
             os.close(descriptor)
 
     def _remove_anchors(self, record: ContainerRecord) -> None:
-        for number in record.anchors:
+        for number in record.seen.origins:
             self._instance.maps["anchors"].remove(pack(abi.AnchorKey(epoch=record.epoch, anchor=number)))
 
     def _remove_counters(self, index: int) -> None:
@@ -259,9 +282,7 @@ class Enforcer:
         """The record; where it is of a set that never took effect, made to match and due to be replaced."""
         if (record.epoch, record.set_digest) == (epoch, stored.digest):
             return record
-        keys = [abi.AnchorKey.from_buffer_copy(key) for key in self._instance.maps["anchors"]]
-        anchors = tuple(key.anchor for key in keys if key.epoch == epoch)
-        return replace(record, epoch=epoch, set_digest=stored.digest, signature="", anchors=anchors)
+        return replace(record, epoch=epoch, set_digest=stored.digest, signature="")
 
     def _discard_strays(self, recorded: Iterable[StoredSet]) -> None:
         """Remove what an agent that was killed had begun to write, or to remove: numbers are given out again."""
@@ -292,9 +313,9 @@ def _keep_only(entries: Map, kept: set[bytes]) -> None:
             entries.remove(key)
 
 
-def _signature(image: SetImage, view: RootView) -> str:
-    """Equal where neither the set nor what the container sees has changed."""
+def _signature(image: SetImage, paths: Paths) -> str:
+    """Equal where neither the set nor the paths of what the container has seen have changed."""
     digest = hashlib.sha256(image.digest.encode())
-    for anchor in sorted(view.anchors, key=lambda each: (each.view.device, each.view.root)):
-        digest.update(repr((anchor.view.device, anchor.view.root, sorted(anchor.view.paths))).encode())
+    for number, each in sorted(paths.items()):
+        digest.update(repr((number, sorted(each))).encode())
     return digest.hexdigest()

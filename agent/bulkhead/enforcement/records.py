@@ -15,9 +15,11 @@ from typing import Any
 
 from bulkhead.enforcement.placement import Placement
 from bulkhead.enforcement.sets import StoredSet
+from bulkhead.enforcement.sightings import Sightings
 from bulkhead.errors import Damaged
 from bulkhead.files import write_whole
 from bulkhead.node.container import Container
+from bulkhead.node.mounts import Place
 from bulkhead.policy.rules import RuleReference
 
 
@@ -25,7 +27,7 @@ from bulkhead.policy.rules import RuleReference
 class ContainerRecord:
     """A bound container: its index in the maps, its ruling, and what it was made of.
 
-    `signature` is equal for equal sets and mount tables; `anchors` are the numbers of its mount roots.
+    `signature` is equal for equal sets and paths; `seen` has the numbers of its mount roots.
     """
 
     index: int
@@ -33,7 +35,7 @@ class ContainerRecord:
     epoch: int
     set_digest: str
     signature: str
-    anchors: tuple[int, ...]
+    seen: Sightings
     prefixes: dict[int, bytes]
     mount_namespace: str
 
@@ -62,6 +64,7 @@ class Records:
         """Record a container, replacing what was recorded under its index."""
         document = asdict(record)
         document["container"]["cgroup"] = str(record.container.cgroup)
+        document["seen"] = _sightings_document(record.seen)
         document["prefixes"] = {str(device): prefix.hex() for device, prefix in record.prefixes.items()}
         self._write("containers", record.index, document)
 
@@ -99,7 +102,7 @@ class Records:
                 **{**document["container"], "cgroup": Path(document["container"]["cgroup"])}
             )
             document["prefixes"] = {int(key): bytes.fromhex(value) for key, value in document["prefixes"].items()}
-            document["anchors"] = tuple(document["anchors"])
+            document["seen"] = _sightings(document["seen"])
             yield ContainerRecord(**document)
 
     def _files(self, kind: str) -> list[Path]:
@@ -115,6 +118,29 @@ class Records:
     def _remove(self, kind: str, number: int) -> None:
         if self._directory:
             (self._directory / kind / f"{number}.json").unlink(missing_ok=True)
+
+
+def _sightings_document(seen: Sightings) -> dict[str, Any]:
+    return {
+        "places": [[*each.device, each.root.hex(), each.mount_point.hex()] for each in sorted(seen.places)],
+        "origins": {
+            str(number): [[*device, root.hex()] for device, root in sorted(origins)]
+            for number, origins in seen.origins.items()
+        },
+    }
+
+
+def _sightings(document: dict[str, Any]) -> Sightings:
+    return Sightings(
+        frozenset(
+            Place((major, minor), bytes.fromhex(root), bytes.fromhex(point))
+            for major, minor, root, point in document["places"]
+        ),
+        {
+            int(number): frozenset(((major, minor), bytes.fromhex(root)) for major, minor, root in origins)
+            for number, origins in document["origins"].items()
+        },
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:

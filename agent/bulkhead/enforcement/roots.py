@@ -10,7 +10,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from bulkhead.errors import NotEnforceable
@@ -26,18 +25,13 @@ class RootView:
     """
 
     anchors: tuple[Anchor, ...]
+    places: frozenset[mounts.Place]
     prefixes: dict[int, bytes]
     root: int
 
     def follow(self, path: bytes) -> bytes:
         """Where a path leads (`node.symlinks`)."""
         return symlinks.follow(self.root, path)
-
-    @cached_property
-    def groups(self) -> tuple[frozenset[bytes], ...]:
-        """The sets of paths by which a directory tree is visible more than once, in a fixed order."""
-        shared = {anchor.view.paths for anchor in self.anchors if len(anchor.view.paths) > 1}
-        return tuple(sorted(shared, key=sorted))
 
 
 @contextmanager
@@ -53,7 +47,7 @@ def look_at(pid: int) -> Iterator[RootView]:
     try:
         parsed = mounts.parse(table)
         with open_anchors(pid, mounts.views(parsed)) as found:
-            yield RootView(found.opened, _prefixes(parsed), root)
+            yield RootView(found.opened, mounts.places(parsed), _prefixes(parsed), root)
     finally:
         os.close(root)
 

@@ -9,13 +9,14 @@ the states to start from are computed from `View.paths` (policy/image.py: `Autom
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from bulkhead.errors import Damaged
 
 OCTAL_ESCAPE = re.compile(rb"\\([0-7]{3})")
 SEPARATOR = b"-"  # ends the optional fields, of which there may be none
+Origin = tuple[tuple[int, int], bytes]  # device (major, minor), and directory or file within its file system
 DELETED = b"//deleted"  # what the kernel appends to the path of a directory that was removed
 
 
@@ -41,20 +42,27 @@ class Mount:
         return self.device_major, self.device_minor
 
 
+@dataclass(frozen=True, order=True)
+class Place:
+    """That a directory or file of a file system is mounted somewhere: what of a mount outlives it."""
+
+    device: tuple[int, int]
+    root: bytes
+    mount_point: bytes
+
+
 @dataclass(frozen=True)
 class View:
-    """A mounted directory or file: `root` within the file system `device`, and every path under which it is seen.
+    """A mounted directory or file: `root` within the file system `device`.
 
     `mount_point` is where to open it, and `mount_ids` are the mounts that show exactly this directory: what is opened
-    belongs to one of them, or something else lies over it. `paths` may name more than can be reached right now (a path
-    that lies under another mount counts as well), never less.
+    belongs to one of them, or something else lies over it. Its paths are those of `paths_of`.
     """
 
     device: tuple[int, int]
     root: bytes
     mount_point: bytes
     mount_ids: frozenset[int]
-    paths: frozenset[bytes]
 
 
 def parse(table: bytes) -> tuple[Mount, ...]:
@@ -87,26 +95,47 @@ def _unescape(field: bytes) -> bytes:
 def views(mounts: Iterable[Mount]) -> tuple[View, ...]:
     """One view for every distinct (device, root), in the order in which they first appear.
 
-    Paths are: the mount points of the mounts of exactly this directory, and the remaining path below the mount point
-    of every mount of the same file system whose root is an ancestor. Mounts that lie hidden under a later one count
-    like the others: they come back when the later one is unmounted, and a process may have a directory in them open.
+    Mounts that lie hidden under a later one count like the others: they come back when the later one is unmounted, and
+    a process may have a directory in them open.
     """
     table = tuple(mounts)
-    by_root: dict[tuple[tuple[int, int], bytes], list[Mount]] = {}
+    by_root: dict[Origin, list[Mount]] = {}
     for mount in table:
         by_root.setdefault((mount.device, mount.root), []).append(mount)
     hidden = _hidden(table)
     found = []
     for (device, root), same in by_root.items():
-        paths = {
-            join(mount.mount_point, rest)
-            for ancestor, rest in _ancestors_or_self(root)
-            for mount in by_root.get((device, ancestor), ())
-        }
         reachable = [mount for mount in same if mount.mount_id not in hidden] or same
         ids = frozenset(mount.mount_id for mount in same)
-        found.append(View(device, root, reachable[-1].mount_point, ids, frozenset(paths)))
+        found.append(View(device, root, reachable[-1].mount_point, ids))
     return tuple(found)
+
+
+def places(mounts: Iterable[Mount]) -> frozenset[Place]:
+    """What is mounted where."""
+    return frozenset(Place(mount.device, mount.root, mount.mount_point) for mount in mounts)
+
+
+def by_origin(mounted: Iterable[Place]) -> dict[Origin, list[bytes]]:
+    """The mount points of each (device, root)."""
+    found: dict[Origin, list[bytes]] = {}
+    for place in mounted:
+        found.setdefault((place.device, place.root), []).append(place.mount_point)
+    return found
+
+
+def paths_of(device: tuple[int, int], root: bytes, mounted: Mapping[Origin, list[bytes]]) -> frozenset[bytes]:
+    """Every path of a directory or file, `root` within the file system `device`; `mounted` is by origin.
+
+    Those are the mount points of exactly this directory, and the remaining path below the mount point of every mount of
+    the same file system whose root is an ancestor. More than can be reached right now (a path that lies under another
+    mount counts as well), never less.
+    """
+    return frozenset(
+        join(mount_point, rest)
+        for ancestor, rest in _ancestors_or_self(root)
+        for mount_point in mounted.get((device, ancestor), ())
+    )
 
 
 def join(directory: bytes, rest: bytes) -> bytes:

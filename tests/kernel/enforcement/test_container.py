@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from bulkhead.errors import DoesNotFit
-from tests.kernel.enforcement.box import Bench, policy
+from bulkhead.node.container import Container
+from tests.kernel.enforcement.box import Bench, policy, rules_of
 
 DENY_ID = policy("""
   exec:
@@ -141,3 +144,33 @@ def test_a_new_mount_is_judged_strictly_until_it_is_known(bench: Bench, tmp_path
         assert "Operation not permitted" in box.sh(script).err
         assert "r" in {each["rule"] for each in box.violations()}
     assert secret.exists()
+
+
+def test_a_new_root_uncovers_nothing(bench: Bench, tmp_path: Path) -> None:
+    """A process makes a covered directory its root, and the agent then looks at the mounts through that process."""
+    covered = tmp_path / "covered"
+    covered.mkdir()
+    (covered / "secret").write_text("x")
+    (covered / "cat").write_bytes(Path("/bin/busybox").read_bytes())
+    (covered / "cat").chmod(0o755)
+    for fifo in ("go", "there"):
+        os.mkfifo(tmp_path / fifo)
+    text = policy(f"""
+  files:
+    rules: [{{name: r, action: Deny, operations: [Read], paths: ["{covered}/secret"]}}]
+""")
+    script = f"""
+exec 3<>{tmp_path}/go 4>{tmp_path}/there
+mount --bind {covered} {covered} && cd {covered} && mkdir old && pivot_root . old && echo $$ >&4
+exec 4>&-; read -u 3 go; exec /cat cat /secret
+"""
+    with bench.box(text) as box, ThreadPoolExecutor(1) as pool:
+        running = pool.submit(box.run, "unshare", "-m", "--propagation", "private", "/bin/bash", "-c", script)
+        process = int((tmp_path / "there").read_text().splitlines()[0])
+        container = Container(box.cgroup.path.name, box.cgroup.path, box.cgroup.id, pid=process)
+        assert bench.enforcer.is_stale(container)
+        assert bench.enforcer.enforce(container, rules_of(text))
+        (tmp_path / "go").write_text("go\n")
+        done = running.result(60)
+        assert done.denied, done
+        assert [each["rule"] for each in box.violations()] == ["r"]

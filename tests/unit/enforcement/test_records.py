@@ -9,8 +9,10 @@ import pytest
 from bulkhead.enforcement.placement import Placement
 from bulkhead.enforcement.records import ContainerRecord, Records
 from bulkhead.enforcement.sets import StoredSet
+from bulkhead.enforcement.sightings import Sightings
 from bulkhead.errors import Damaged
 from bulkhead.node.container import Container
+from bulkhead.node.mounts import Place
 from bulkhead.policy.rules import RuleReference
 
 STORED = StoredSet(
@@ -22,7 +24,7 @@ RECORD = ContainerRecord(
     12,
     "d",
     "s",
-    (1, 2),
+    Sightings(frozenset({Place((8, 1), b"/", b"/m\xff")}), {4: frozenset({((8, 1), b"/")})}),
     {8: b"/m\xff"},
     "mnt:[1]",
 )

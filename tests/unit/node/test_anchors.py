@@ -28,8 +28,8 @@ def test_root_is_opened_as_itself() -> None:
 
 def test_view_that_lies_under_another_mount_is_told() -> None:
     """A path where another mount answers is not taken for the view's; the reason says so. A missing one alike."""
-    hidden = View((0, 1), b"/", b"/", frozenset({-1}), frozenset({b"/"}))
-    missing = View((0, 1), b"/x", b"/no/such/place", frozenset({-1}), frozenset({b"/no/such/place"}))
+    hidden = View((0, 1), b"/", b"/", frozenset({-1}))
+    missing = View((0, 1), b"/x", b"/no/such/place", frozenset({-1}))
     with open_anchors(os.getpid(), [hidden, missing]) as anchors:
         assert anchors.opened == ()
         assert [each.view for each in anchors.unopened] == [hidden, missing]
