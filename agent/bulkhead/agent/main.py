@@ -11,15 +11,16 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bulkhead.agent.desired import Labels, PolicyFolder
 from bulkhead.agent.names import EnforcerNames
 from bulkhead.agent.pump import Pump
+from bulkhead.agent.source import Input
 from bulkhead.agent.supervisor import Supervisor
 from bulkhead.agent.sync import Sync
 from bulkhead.enforcement.enforcer import Enforcer
 from bulkhead.enforcement.records import Records
+from bulkhead.errors import NotEnforceable
 from bulkhead.kernel.bundles import bundle_for_this_kernel
-from bulkhead.kernel.instance import load_instance
+from bulkhead.kernel.instance import Instance, load_instance
 from bulkhead.kernel.preflight import require_bpf_lsm
 from bulkhead.log import get_log
 from bulkhead.report import ledger_file
@@ -39,15 +40,16 @@ log = get_log()
 
 @dataclass(frozen=True)
 class AgentSettings:
-    """What the agent is told. Without a collector, violations wait in the spool."""
+    """What the agent is told. Without a collector, violations wait in the spool.
 
-    policies: Path
-    cgroup: str
+    `ready` is a file that is made once everything that was asked for is enforced, and is not there before.
+    """
+
     node: str
     collector: str = ""
     tls: TlsFiles | None = None
-    labels: Labels = field(default_factory=Labels)
     paths: Paths = field(default_factory=Paths)
+    ready: Path | None = None
 
 
 def node_identity(name: str) -> NodeIdentity:
@@ -55,42 +57,54 @@ def node_identity(name: str) -> NodeIdentity:
     return NodeIdentity(name, Path("/proc/sys/kernel/random/boot_id").read_text().strip())
 
 
-def run_agent(settings: AgentSettings) -> None:
+def run_agent(settings: AgentSettings, asked: Input) -> None:
     """Until SIGTERM or SIGINT. Raises `BulkheadError`; what is enforced goes on in every case."""
-    require_bpf_lsm()
-    node = node_identity(settings.node)
-    spool = Spool(settings.paths.spool, node)  # first: it is locked, so that a second agent changes nothing
-    bundle = bundle_for_this_kernel(settings.paths.state / "bundles")
-    instance = load_instance(bundle, settings.paths.pins)
-    log.info("programs_adopted" if instance.adopted else "programs_loaded", programs=len(instance.programs))
+    try:
+        node = node_identity(settings.node)
+        spool = Spool(settings.paths.spool, node)  # first: it is locked, so that a second agent changes nothing
+        instance = _loaded(settings)
+    except NotEnforceable as error:
+        asked.tell_unable(error)
+        raise
     enforcer = Enforcer(instance, Records(settings.paths.state))
     enforcer.adopt()
     ledger_path = settings.paths.state / "ledger.json"
     reporter = Reporter(EnforcerNames(enforcer), node, [spool], ledger_file.load(ledger_path, node.boot_id))
     pump = Pump(instance, reporter, LedgerKeeper(ledger_path, reporter, node.boot_id).keep)
-    folder = PolicyFolder(settings.policies, settings.labels, settings.paths.state / "policies")
-    sync = Sync(enforcer, folder, settings.cgroup)
-    stream = _stream(settings, spool)
-    stopping = threading.Event()
-    supervisor = Supervisor()
     if instance.maps_kept:
         pump.take_over()
-    sync.step()
-    log.info("agent_ready", node=settings.node, containers=len(enforcer.containers()), pid=os.getpid())
+    _run(settings, asked, Sync(enforcer, asked.source), pump, _stream(settings, spool))
+    log.info("agent_stopped", enforced=len(enforcer.containers()))
+
+
+def _loaded(settings: AgentSettings) -> Instance:
+    require_bpf_lsm()
+    instance = load_instance(bundle_for_this_kernel(settings.paths.state / "bundles"), settings.paths.pins)
+    log.info("programs_adopted" if instance.adopted else "programs_loaded", programs=len(instance.programs))
+    return instance
+
+
+def _run(settings: AgentSettings, asked: Input, sync: Sync, pump: Pump, stream: Stream | None) -> None:
+    """All tasks, until a signal comes or one fails."""
+    stopping = threading.Event()
+    supervisor = Supervisor()
     supervisor.start("pump", pump.run)
-    supervisor.start("sync", lambda: _sync_until(sync, stopping))
+    for name, task in asked.tasks(sync).items():
+        supervisor.start(name, task)
+    supervisor.start("sync", lambda: _sync_until(stopping, sync, asked, settings))
     if stream:
         stream.start()
     try:
         supervisor.wait()
     finally:
         stopping.set()
+        asked.changed.set()
+        asked.stop()
         pump.stop()
         supervisor.join(DRAIN_S)
         if stream:
             stream.drain(DRAIN_S)
             stream.stop()
-        log.info("agent_stopped", enforced=len(enforcer.containers()))
 
 
 class LedgerKeeper:
@@ -114,6 +128,14 @@ def _stream(settings: AgentSettings, spool: Spool) -> Stream | None:
     return Stream(spool, settings.node, lambda: open_channel(settings.collector, settings.tls))
 
 
-def _sync_until(sync: Sync, stopping: threading.Event) -> None:
-    while not stopping.wait(SYNC_S):
+def _sync_until(stopping: threading.Event, sync: Sync, asked: Input, settings: AgentSettings) -> None:
+    is_ready = False
+    while not stopping.is_set():
+        asked.changed.clear()
         sync.step()
+        if sync.synced.is_set() and not is_ready:
+            is_ready = True
+            log.info("agent_ready", node=settings.node, containers=len(sync.applied()), pid=os.getpid())
+            if settings.ready:
+                settings.ready.touch()
+        asked.changed.wait(SYNC_S)

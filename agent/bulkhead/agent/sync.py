@@ -7,14 +7,16 @@ Next step: `enforcement.enforcer`.
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from bulkhead.agent.desired import PolicyFolder
+from bulkhead.agent.source import Assignment, Source
 from bulkhead.enforcement.enforcer import Enforcer
 from bulkhead.enforcement.roots import mount_namespace
 from bulkhead.errors import BulkheadError
 from bulkhead.log import get_log
-from bulkhead.node import cgroups
 from bulkhead.node.container import Container
 
 RETRY_S = 10.0
@@ -22,57 +24,92 @@ RETRY_S = 10.0
 log = get_log()
 
 
-class Sync:
-    """Cgroups that match a pattern, under the policies of a folder."""
+@dataclass(frozen=True)
+class Failure:
+    """An assignment that could not be made so; `again_at` is of the monotonic clock, in seconds."""
 
-    def __init__(self, enforcer: Enforcer, policies: PolicyFolder, pattern: str) -> None:
+    assignment: Assignment
+    reason: str
+    again_at: float
+
+
+class Sync:
+    """What one source says, put into force by one enforcer. `synced` is set once that has been done in full."""
+
+    def __init__(self, enforcer: Enforcer, source: Source) -> None:
         self._enforcer = enforcer
-        self._policies = policies
-        self._pattern = pattern
-        self._failed: dict[int, float] = {}
+        self._source = source
+        self._applied: dict[int, Assignment] = {}
+        self._failed: dict[int, Failure] = {}
+        self.synced = threading.Event()
 
     def step(self) -> int:
         """Look once and put right what differs; how many containers were changed."""
-        changed_policies = self._policies.read()
-        present = {cgroup.id: cgroup for cgroup in cgroups.expand(self._pattern)}
+        wanted = self._source.read()
+        if wanted is None:
+            return 0
+        present = {assignment.container.cgroup_id for assignment in wanted}
         changed = 0
         for container in self._enforcer.containers():
             if container.cgroup_id not in present:
-                self._enforcer.release(container.cgroup_id)
-                log.info("container_released", container=container.name)
+                self._release(container)
                 changed += 1
-        for cgroup in present.values():
-            container = Container(str(cgroup.path), cgroup.path, cgroup.id, pid=_first_process(cgroup))
-            if changed_policies or self._is_due(container):
-                changed += self._enforce(container)
+        self._forget_all_but(present)
+        for assignment in wanted:
+            if self._is_due(assignment):
+                changed += self._enforce(assignment)
+        self.synced.set()
         return changed
 
-    def _is_due(self, container: Container) -> bool:
-        failed_at = self._failed.get(container.cgroup_id)
-        if failed_at is not None:
-            return time.monotonic() - failed_at >= RETRY_S
-        return self._enforcer.is_stale(container)
+    def applied(self) -> Mapping[int, Assignment]:
+        """What is in force, by cgroup id: the assignments that were made so by this process."""
+        return dict(self._applied)
 
-    def _enforce(self, container: Container) -> bool:
+    def failures(self) -> tuple[Failure, ...]:
+        """Assignments that could not be made so. What was enforced on their containers before still is."""
+        return tuple(self._failed.values())
+
+    def _is_due(self, wanted: Assignment) -> bool:
+        if wanted.container.pid is None:  # it starts, or ends: nobody there whose mounts could be looked at
+            return False
+        identifier = wanted.container.cgroup_id
+        failure = self._failed.get(identifier)
+        if failure and failure.assignment.policies == wanted.policies:
+            return time.monotonic() >= failure.again_at
+        applied = self._applied.get(identifier)
+        return applied is None or _differs(applied, wanted) or self._enforcer.is_stale(wanted.container)
+
+    def _enforce(self, wanted: Assignment) -> bool:
+        container = wanted.container
         try:
-            changed = self._enforcer.enforce(container, self._policies.rules())
+            changed = self._enforcer.enforce(container, wanted.policies)
         except BulkheadError as error:
-            gone = container.pid is not None and not mount_namespace(container.pid)
-            self._failed[container.cgroup_id] = time.monotonic() - (RETRY_S if gone else 0)
-            if not gone and container.cgroup.exists():
-                log.error("container_failed", container=container.name, error=str(error))
+            self._note_failure(wanted, error)
             return False
         self._failed.pop(container.cgroup_id, None)
+        self._applied[container.cgroup_id] = wanted
         return changed
 
+    def _note_failure(self, wanted: Assignment, error: BulkheadError) -> None:
+        container = wanted.container
+        gone = container.pid is not None and not mount_namespace(container.pid)
+        if not gone and container.cgroup.exists():
+            log.error("container_failed", container=container.name, error=str(error))
+        again_at = time.monotonic() + (0 if gone else RETRY_S)
+        self._failed[container.cgroup_id] = Failure(wanted, str(error), again_at)
 
-def _first_process(cgroup: cgroups.Cgroup) -> int | None:
-    """A process of the cgroup or below it, whose mounts stand for the container's."""
-    for path in cgroups.walk(cgroup.path):
-        try:
-            first = (path / "cgroup.procs").read_text().split("\n", 1)[0]
-        except OSError:  # it ended, or is threaded
-            continue
-        if first:
-            return int(first)
-    return None
+    def _release(self, container: Container) -> None:
+        self._enforcer.release(container.cgroup_id)
+        log.info("container_released", container=container.name)
+
+    def _forget_all_but(self, present: set[int]) -> None:
+        for known in (self._applied, self._failed):
+            for identifier in known.keys() - present:
+                del known[identifier]
+
+
+def _differs(applied: Assignment, wanted: Assignment) -> bool:
+    """Whether more than the process that stands for the container has changed."""
+    old, new = applied.container, wanted.container
+    names = (old.name, old.labels, old.workload, old.image) != (new.name, new.labels, new.workload, new.image)
+    return names or applied.policies != wanted.policies

@@ -22,9 +22,11 @@ COMMANDS = {
     "agent": ("bulkhead.cli.agent", "the node agent"),
     "collector": ("bulkhead.cli.collector", "the central service"),
     "events": ("bulkhead.cli.events", "show violations from a collector"),
+    "status": ("bulkhead.cli.status", "which nodes enforce which policies, and why not"),
     "policy": ("bulkhead.cli.policy", "check, explain and render policies, offline"),
     "doctor": ("bulkhead.cli.doctor", "what this kernel and node can enforce"),
     "compile": ("bulkhead.cli.compile", "compile the programs for another kernel"),
+    "uninstall": ("bulkhead.cli.uninstall", "take all of Bulkhead out of every node's kernel"),
 }
 EXAMPLE = "example: bulkhead run --policy examples/secrets.yaml -- sh -c 'cat /var/run/secrets/token'"
 

@@ -10,17 +10,21 @@ from typing import TYPE_CHECKING
 from bulkhead.errors import UsageError
 
 if TYPE_CHECKING:
+    from bulkhead.agent.source import Input
     from bulkhead.report.channel import TlsFiles
+    from bulkhead.settings import Paths
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 EXAMPLE = """\
-example:
+examples:
+  bulkhead agent --node "$NODE_NAME" --collector bulkhead-collector.bulkhead-system.svc:7443 --tls-ca ca.pem
   bulkhead agent --policies /etc/bulkhead/policies --cgroup '/sys/fs/cgroup/demo/*' --collector 127.0.0.1:7443
 
-Every cgroup that matches, with all below it, is put under every policy of the folder (selectors are not consulted
-unless --label is given). Changes of either are followed. Ended or killed, it leaves what it enforces in the kernel; the
-next one takes over.
+Policies and pods come from the API server: the one of the pod that the agent runs in, or of the kubeconfig. With
+--policies and --cgroup there is none: every cgroup that matches, with all below it, is put under every policy of the
+folder (selectors are not consulted unless --label is given). Changes are followed. Ended or killed, the agent leaves
+what it enforces in the kernel, and the next one takes over; with --remove it takes all of it out instead.
 """
 
 
@@ -33,9 +37,12 @@ def add_parser(subparsers: Subparsers) -> None:
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--policies", type=Path, required=True, metavar="DIR", help="folder of policy documents")
-    parser.add_argument("--cgroup", required=True, metavar="GLOB", help="cgroups to put under them")
+    parser.add_argument("--policies", type=Path, metavar="DIR", help="folder of policy documents, instead of a cluster")
+    parser.add_argument("--cgroup", metavar="GLOB", help="cgroups to put under them")
     parser.add_argument("--label", dest="labels", action="append", default=[], metavar="K=V")
+    parser.add_argument("--kubeconfig", type=Path, metavar="FILE", help="how to reach the API server from outside")
+    parser.add_argument("--ready-file", type=Path, metavar="FILE", help="made when everything asked for is enforced")
+    parser.add_argument("--remove", action="store_true", help="take all of Bulkhead out of this kernel, then wait")
     parser.add_argument("--node", default=os.uname().nodename, metavar="NAME", help="this node's name (%(default)s)")
     parser.add_argument("--collector", default="", metavar="ADDRESS", help="host:port to deliver violations to")
     parser.add_argument("--state", type=Path, default=Path("/var/lib/bulkhead"), metavar="DIR")
@@ -48,27 +55,50 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run until SIGTERM or SIGINT."""
-    if not arguments.policies.is_dir():
+    if bool(arguments.policies) != bool(arguments.cgroup):
+        raise UsageError("--policies and --cgroup go together; what is enforced already goes on")
+    if arguments.policies and not arguments.policies.is_dir():
         raise UsageError(f"--policies {arguments.policies}: not a folder; what is enforced already goes on")
-    from bulkhead.agent.desired import Labels  # noqa: PLC0415
     from bulkhead.agent.main import AgentSettings, run_agent  # noqa: PLC0415
-    from bulkhead.cli.run import parse_labels  # noqa: PLC0415
     from bulkhead.log import configure  # noqa: PLC0415
     from bulkhead.settings import Paths  # noqa: PLC0415
 
     configure()
-    run_agent(
-        AgentSettings(
-            policies=arguments.policies,
-            cgroup=arguments.cgroup,
-            node=arguments.node,
-            collector=arguments.collector,
-            tls=_tls(arguments),
-            labels=Labels(parse_labels(arguments.labels) if arguments.labels else None),
-            paths=Paths(state=arguments.state, pins=arguments.pins),
-        )
+    paths = Paths(state=arguments.state, pins=arguments.pins)
+    if arguments.ready_file:
+        arguments.ready_file.unlink(missing_ok=True)
+    if arguments.remove:
+        from bulkhead.agent.removal import remove_and_wait  # noqa: PLC0415
+
+        remove_and_wait(paths, arguments.ready_file)
+        return 0
+    settings = AgentSettings(
+        node=arguments.node,
+        collector=arguments.collector,
+        tls=_tls(arguments),
+        paths=paths,
+        ready=arguments.ready_file,
     )
+    run_agent(settings, _standalone(arguments, paths) if arguments.policies else _cluster(arguments, paths))
     return 0
+
+
+def _standalone(arguments: argparse.Namespace, paths: Paths) -> Input:
+    from bulkhead.agent.desired import Labels, PolicyFolder  # noqa: PLC0415
+    from bulkhead.agent.standalone import StandaloneInput  # noqa: PLC0415
+    from bulkhead.cli.run import parse_labels  # noqa: PLC0415
+
+    labels = Labels(parse_labels(arguments.labels) if arguments.labels else None)
+    return StandaloneInput(PolicyFolder(arguments.policies, labels, paths.state / "policies"), arguments.cgroup)
+
+
+def _cluster(arguments: argparse.Namespace, paths: Paths) -> Input:
+    from bulkhead.agent.cluster.input import ClusterInput  # noqa: PLC0415
+    from bulkhead.agent.main import node_identity  # noqa: PLC0415
+    from bulkhead.kube.client import connect  # noqa: PLC0415
+
+    boot_id = node_identity(arguments.node).boot_id
+    return ClusterInput(connect(arguments.kubeconfig), arguments.node, boot_id, paths.state / "accepted")
 
 
 def _tls(arguments: argparse.Namespace) -> TlsFiles | None:

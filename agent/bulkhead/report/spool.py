@@ -43,6 +43,22 @@ class SpoolStatus:
     dropped_entries: int
 
 
+def lock_spool(directory: Path, disk: Disk) -> int:
+    """A descriptor that keeps the spool, and with it the node, for one agent until it is closed.
+
+    Raises `UsageError` where another agent has it, `Damaged` where it cannot be used.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return disk.lock(directory / LOCK_NAME)
+    except BlockingIOError as error:
+        raise UsageError(
+            f"the spool {directory} is in use by another agent; what that one enforces stays enforced"
+        ) from error
+    except OSError as error:
+        raise Damaged(f"the spool {directory} cannot be used: {error.strerror}") from error
+
+
 class Spool:
     """See the module. Raises UsageError where another agent has the directory, Damaged where it cannot be used."""
 
@@ -65,19 +81,8 @@ class Spool:
         self._descriptor = -1
         self._acknowledged = self._damaged = self._dropped = 0
         self._place = ("", 0, 0)  # where reading goes on: name of the segment, sequence read last, offset
-        self._lock_descriptor = self._lock()
+        self._lock_descriptor = lock_spool(directory, self._disk)
         self._open()
-
-    def _lock(self) -> int:
-        try:
-            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            return self._disk.lock(self._directory / LOCK_NAME)
-        except BlockingIOError as error:
-            raise UsageError(
-                f"the spool {self._directory} is in use by another agent; what that one enforces stays enforced"
-            ) from error
-        except OSError as error:
-            raise Damaged(f"the spool {self._directory} cannot be used: {error.strerror}") from error
 
     def _open(self) -> None:
         try:

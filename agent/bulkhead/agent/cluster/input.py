@@ -1,0 +1,47 @@
+"""The API server as the agent's input: `agent.source.Input`, put together from the modules beside this one."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from bulkhead.agent.cluster.source import ClusterSource
+from bulkhead.agent.cluster.state import ClusterState
+from bulkhead.agent.cluster.statement import NodeFacts
+from bulkhead.agent.cluster.telling import Teller
+from bulkhead.agent.cluster.watching import Watching
+from bulkhead.agent.sync import Sync
+from bulkhead.errors import BulkheadError
+from bulkhead.kube.client import Api
+from bulkhead.node import cgroups
+from bulkhead.node.kubepods import ContainerCgroups
+
+
+class ClusterInput:
+    """What one node's agent hears from the API server, and tells it. `accepted` keeps good versions of policies."""
+
+    def __init__(self, api: Api, node: str, boot_id: str, accepted: Path) -> None:
+        self._state = ClusterState(accepted)
+        self._watching = Watching(api, self._state, node)
+        self._teller = Teller(api, NodeFacts(node, os.uname().release, boot_id), self._state)
+        self.source = ClusterSource(self._state, ContainerCgroups(cgroups.mount_point()))
+
+    @property
+    def changed(self) -> threading.Event:
+        """Set with every object that comes, changes or goes."""
+        return self._state.changed
+
+    def tasks(self, sync: Sync) -> dict[str, Callable[[], None]]:
+        """The watches, and what is told back."""
+        return {**self._watching.tasks(), "telling": lambda: self._teller.run(self.source, sync)}
+
+    def stop(self) -> None:
+        """End them soon."""
+        self._watching.stop()
+        self._teller.stop()
+
+    def tell_unable(self, error: BulkheadError) -> None:
+        """The node cannot enforce: its NodeState says so."""
+        self._teller.tell_unable(error)

@@ -1,0 +1,159 @@
+"""The policies of the cluster: which are accepted, what they say, and which are refused and why.
+
+A new version of a policy that is refused does not take the old one's place: that stays in force until the policy is
+mended or removed, over a restart of the agent too, because the last good version of each is kept on disk. Next step:
+`agent.cluster.source` selects, `agent.cluster.telling` reports.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bulkhead.errors import Problem
+from bulkhead.files import write_whole
+from bulkhead.log import get_log
+from bulkhead.policy.model import Policy
+from bulkhead.policy.parse import parse_object
+from bulkhead.policy.resolve import resolve
+from bulkhead.policy.rules import PolicyRules
+
+log = get_log()
+
+
+@dataclass(frozen=True, order=True)
+class PolicyKey:
+    """Which policy; the namespace is empty where the kind has none."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}".replace(" /", " ")
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A policy in force, at one generation of its object."""
+
+    key: PolicyKey
+    generation: int
+    policy: Policy
+    rules: PolicyRules
+
+
+@dataclass(frozen=True)
+class Known:
+    """A policy's object, and what became of it: what is in force of it, and what is wrong with its newest version."""
+
+    value: Mapping[str, Any]
+    accepted: Accepted | None
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def generation(self) -> int:
+        """Of the newest version."""
+        return int(self.value["metadata"]["generation"])
+
+
+class Policies:
+    """Every policy of the cluster. `accepted` is a folder of ours for the last good version of each."""
+
+    def __init__(self, accepted: Path) -> None:
+        self._folder = accepted
+        self._known: dict[PolicyKey, Known] = {}
+        accepted.mkdir(parents=True, exist_ok=True)
+
+    def replace(self, kind: str, values: Iterable[Mapping[str, Any]]) -> None:
+        """These are all policies of a kind."""
+        present = {key_of(kind, value): value for value in values}
+        for key in [key for key in self._known if key.kind == kind and key not in present]:
+            self.remove(key)
+        for key, value in present.items():
+            self.put(key, value)
+
+    def put(self, key: PolicyKey, value: Mapping[str, Any]) -> None:
+        """A policy came or changed."""
+        known = self._known.get(key)
+        if known and known.value["metadata"]["uid"] != value["metadata"]["uid"]:
+            self.remove(key)  # another policy of the same name: nothing of the old one is its own
+            known = None
+        if known and known.generation == value["metadata"]["generation"]:
+            self._known[key] = Known(value, known.accepted, known.problems)  # the status has changed
+            return
+        self._known[key] = self._read(key, value, known)
+
+    def remove(self, key: PolicyKey) -> None:
+        """A policy is gone."""
+        known = self._known.pop(key, None)
+        if known:
+            self._file(known.value).unlink(missing_ok=True)
+            log.info("policy_removed", policy=str(key))
+
+    def forget_unknown(self) -> None:
+        """All kinds are known: what is left on disk is of policies that were removed while no agent ran."""
+        present = {self._file(known.value) for known in self._known.values()}
+        for path in set(self._folder.glob("*.json")) - present:
+            path.unlink()
+
+    def accepted(self) -> tuple[Accepted, ...]:
+        """What is in force, in a fixed order."""
+        return tuple(known.accepted for _, known in sorted(self._known.items()) if known.accepted)
+
+    def known(self) -> dict[PolicyKey, Known]:
+        """Every policy's object and what became of it."""
+        return dict(self._known)
+
+    def _read(self, key: PolicyKey, value: Mapping[str, Any], known: Known | None) -> Known:
+        accepted, problems = _parse(key, value)
+        if accepted:
+            self._keep(value)
+            log.info("policy_accepted", policy=str(key), generation=accepted.generation)
+            return Known(value, accepted)
+        kept = known.accepted if known else self._kept(key, value)
+        for problem in problems:
+            log.error(
+                "policy_refused", policy=str(key), field=problem.field, error=str(problem),
+                kept=kept.generation if kept else None,
+            )  # fmt: skip
+        return Known(value, kept, problems)
+
+    def _kept(self, key: PolicyKey, value: Mapping[str, Any]) -> Accepted | None:
+        try:
+            kept = json.loads(self._file(value).read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            log.error("policy_not_kept", policy=str(key), error=str(error))
+            return None
+        return _parse(key, kept)[0]
+
+    def _keep(self, value: Mapping[str, Any]) -> None:
+        try:
+            write_whole(self._file(value), json.dumps(value).encode())
+        except OSError as error:
+            log.error("policy_not_kept", policy=value["metadata"]["name"], error=error.strerror)
+
+    def _file(self, value: Mapping[str, Any]) -> Path:
+        return self._folder / f"{value['metadata']['uid']}.json"
+
+
+def key_of(kind: str, value: Mapping[str, Any]) -> PolicyKey:
+    """The key of an object of a kind."""
+    metadata = value["metadata"]
+    return PolicyKey(kind, metadata.get("namespace", ""), metadata["name"])
+
+
+def _parse(key: PolicyKey, value: Mapping[str, Any]) -> tuple[Accepted | None, tuple[Problem, ...]]:
+    """The items of a list, and old copies, may lack apiVersion and kind: the path they were read at says them."""
+    document = {**value, "apiVersion": "bulkhead.dev/v1alpha1", "kind": key.kind}
+    document.pop("status", None)
+    parsed = parse_object(document, str(key))
+    if parsed.problems or not parsed.policies:
+        return None, parsed.problems
+    policy = parsed.policies[0]
+    return Accepted(key, int(value["metadata"]["generation"]), policy, resolve(policy)), ()

@@ -1,0 +1,121 @@
+"""What the API server has told so far: policies, this node's pods, the labels of namespaces.
+
+Written by the threads that watch, read by the one that enforces; every method takes the lock. `version` goes up with
+each change, and `changed` is set. Next step: `agent.cluster.source` reads it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bulkhead.agent.cluster.pods import Pod, parse_pod
+from bulkhead.agent.cluster.policies import Accepted, Known, Policies, PolicyKey, key_of
+
+POLICY_KINDS = ("SecurityPolicy", "ClusterSecurityPolicy")
+KINDS = frozenset({*POLICY_KINDS, "Pod", "Namespace"})
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The state at one moment. `departed` are pods of which only containers are left, if anything."""
+
+    version: int
+    policies: tuple[Accepted, ...]
+    pods: tuple[Pod, ...]
+    departed: tuple[Pod, ...]
+    namespaces: Mapping[str, Mapping[str, str]]
+
+
+class ClusterState:
+    """See above. `accepted` is where the last good version of each policy is kept."""
+
+    def __init__(self, accepted: Path) -> None:
+        self.changed = threading.Event()
+        self._lock = threading.Lock()
+        self._version = 0
+        self._missing = set(KINDS)
+        self._policies = Policies(accepted)
+        self._pods: dict[str, Pod] = {}
+        self._departed: dict[str, Pod] = {}
+        self._namespaces: dict[str, Mapping[str, str]] = {}
+
+    def replace(self, kind: str, values: Iterable[Mapping[str, Any]]) -> None:
+        """These are all objects of a kind."""
+        with self._changing():
+            if kind == "Pod":
+                pods = {pod.uid: pod for pod in map(parse_pod, values)}
+                for uid in self._pods.keys() - pods.keys():
+                    self._departed[uid] = self._pods[uid]
+                self._pods = pods
+            elif kind == "Namespace":
+                self._namespaces = {value["metadata"]["name"]: _labels(value) for value in values}
+            else:
+                self._policies.replace(kind, values)
+            self._missing.discard(kind)
+            if not self._missing:
+                self._policies.forget_unknown()
+
+    def change(self, kind: str, event: str, value: Mapping[str, Any]) -> None:
+        """One object was ADDED, MODIFIED or DELETED."""
+        with self._changing():
+            if kind == "Pod":
+                self._change_pod(event, parse_pod(value))
+            elif kind == "Namespace":
+                self._change_namespace(event, value)
+            elif event == "DELETED":
+                self._policies.remove(key_of(kind, value))
+            else:
+                self._policies.put(key_of(kind, value), value)
+
+    def snapshot(self) -> Snapshot | None:
+        """The state, or None as long as a kind has not been listed once."""
+        with self._lock:
+            if self._missing:
+                return None
+            return Snapshot(
+                self._version,
+                self._policies.accepted(),
+                tuple(self._pods.values()),
+                tuple(self._departed.values()),
+                dict(self._namespaces),
+            )
+
+    def policies(self) -> dict[PolicyKey, Known]:
+        """Every policy's object and what became of it."""
+        with self._lock:
+            return self._policies.known()
+
+    def forget(self, uid: str) -> None:
+        """A departed pod has no container left."""
+        with self._changing():
+            self._departed.pop(uid, None)
+
+    def _change_pod(self, event: str, pod: Pod) -> None:
+        if event == "DELETED":
+            self._pods.pop(pod.uid, None)
+            self._departed[pod.uid] = pod
+        else:
+            self._pods[pod.uid] = pod
+
+    def _change_namespace(self, event: str, value: Mapping[str, Any]) -> None:
+        name = value["metadata"]["name"]
+        if event == "DELETED":
+            self._namespaces.pop(name, None)
+        else:
+            self._namespaces[name] = _labels(value)
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        with self._lock:
+            yield
+            self._version += 1
+        self.changed.set()
+
+
+def _labels(value: Mapping[str, Any]) -> Mapping[str, str]:
+    return value["metadata"].get("labels") or {}

@@ -1,0 +1,163 @@
+"""What an agent says of its node and of policies, as the objects that it writes. Pure; times are given.
+
+The numbers are those of what was put into force, not of what should be: a container counts as enforced when its newest
+assignment was made so. Next step: `agent.cluster.telling` writes what is made here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bulkhead import __version__
+from bulkhead.agent.cluster.policies import Accepted, Known, PolicyKey
+from bulkhead.agent.cluster.source import Selected
+from bulkhead.agent.source import Assignment
+from bulkhead.agent.sync import Failure
+from bulkhead.policy.model import API_VERSION
+from bulkhead.policy.model.node_state import MAX_FAILURES, MAX_POLICIES, MAX_REASON
+
+MAX_MESSAGE = 32_768  # of a condition
+
+
+@dataclass(frozen=True)
+class NodeFacts:
+    """What does not change while the agent runs."""
+
+    name: str
+    kernel: str
+    boot_id: str
+
+
+@dataclass(frozen=True)
+class Enforcement:
+    """What was found at one moment: policies, the containers that they select, what is in force, what failed."""
+
+    policies: Mapping[PolicyKey, Known]
+    placed: Mapping[int, Selected]
+    applied: Mapping[int, Assignment]
+    failures: tuple[Failure, ...]
+
+
+class Since:
+    """Since when each thing is as it is: times that outlive what is said in between."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[object, str]] = {}
+
+    def of(self, name: str, value: object, now: str) -> str:
+        """When `name` became `value`."""
+        known = self._known.get(name)
+        if known is None or known[0] != value:
+            known = self._known[name] = (value, now)
+        return known[1]
+
+
+def node_state(
+    facts: NodeFacts, found: Enforcement, ready: Mapping[str, Any], since: Since, now: str
+) -> dict[str, Any]:
+    """The object NodeState. `ready` is its one condition."""
+    rows = [_policy(accepted, selected, found) for accepted, selected in _by_policy(found)]
+    policies = [{**row, "since": since.of(f"policy {key}", row, now)} for key, row in rows]
+    failures = [
+        {"object": name, "reason": reason[:MAX_REASON], "since": since.of(f"failure {name}", reason, now)}
+        for name, reason in sorted(_failures(found, len(policies)))
+    ]
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "NodeState",
+        "metadata": {"name": facts.name},
+        "status": {
+            "agentVersion": __version__,
+            "kernel": facts.kernel,
+            "bootId": facts.boot_id,
+            "conditions": [ready],
+            "policies": policies[:MAX_POLICIES],
+            "failures": failures[:MAX_FAILURES],
+        },
+    }
+
+
+def condition(kind: str, true: bool, reason: str, message: str, since: str) -> dict[str, Any]:
+    """A condition in Kubernetes' form."""
+    status = "True" if true else "False"
+    return {
+        "type": kind, "status": status, "reason": reason, "message": message[:MAX_MESSAGE], "lastTransitionTime": since,
+    }  # fmt: skip
+
+
+def acceptance(key: PolicyKey, known: Known, now: str) -> dict[str, Any] | None:
+    """The policy with the status that says whether it is accepted; None where its status says so already."""
+    told = (known.value.get("status") or {}).get("conditions") or []
+    old: dict[str, Any] = next((each for each in told if each["type"] == "Accepted"), {})
+    new = condition("Accepted", not known.problems, *_reason(known), since=now)
+    new["observedGeneration"] = known.generation
+    if old.get("status") == new["status"]:
+        new["lastTransitionTime"] = old["lastTransitionTime"]
+    if old == new:
+        return None
+    metadata = {"name": key.name, **({"namespace": key.namespace} if key.namespace else {})}
+    return {
+        "apiVersion": API_VERSION,
+        "kind": key.kind,
+        "metadata": metadata,
+        "status": {"observedGeneration": known.generation, "conditions": [new]},
+    }
+
+
+def refusal(known: Known) -> str:
+    """What is wrong with a policy, and what is in force of it."""
+    problems = "; ".join(
+        f"{each.field}: {each.message}" + (f" ({each.remedy})" if each.remedy else "") for each in known.problems
+    )
+    if known.accepted:
+        return f"{problems}. Generation {known.accepted.generation} stays enforced"
+    return f"{problems}. Nothing of it is enforced"
+
+
+def _reason(known: Known) -> tuple[str, str]:
+    if known.problems:
+        return "Refused", refusal(known)
+    if known.accepted and known.accepted.policy.spec.mode == "Disabled":
+        return "Disabled", "the policy is valid; it is disabled, and nothing of it is enforced"
+    return "Valid", "the policy is valid; NodeState objects say which nodes enforce it"
+
+
+def _by_policy(found: Enforcement) -> Iterable[tuple[Accepted, list[int]]]:
+    """Each policy that selects something here, and the cgroup ids of what it selects."""
+    selected: dict[PolicyKey, tuple[Accepted, list[int]]] = {}
+    for identifier, each in found.placed.items():
+        for accepted in each.policies:
+            selected.setdefault(accepted.key, (accepted, []))[1].append(identifier)
+    return [selected[key] for key in sorted(selected)]
+
+
+def _policy(accepted: Accepted, selected: list[int], found: Enforcement) -> tuple[PolicyKey, dict[str, Any]]:
+    key = accepted.key
+    return key, {
+        "kind": key.kind,
+        "namespace": key.namespace,
+        "name": key.name,
+        "generation": accepted.generation,
+        "selected": len(selected),
+        "enforced": sum(_is_enforced(identifier, found) for identifier in selected),
+    }
+
+
+def _is_enforced(identifier: int, found: Enforcement) -> bool:
+    applied = found.applied.get(identifier)
+    return applied is not None and applied.policies == found.placed[identifier].rules
+
+
+def _failures(found: Enforcement, policies: int) -> Iterable[tuple[str, str]]:
+    for key, known in found.policies.items():
+        if known.problems:
+            yield str(key), refusal(known)
+    for failure in found.failures:
+        yield failure.assignment.container.name, failure.reason
+    if policies > MAX_POLICIES:
+        yield (
+            "NodeState",
+            f"{policies} policies select containers here; the first {MAX_POLICIES} are told, all are enforced",
+        )

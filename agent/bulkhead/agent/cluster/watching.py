@@ -1,0 +1,40 @@
+"""Keeps the state of the cluster fresh: one watch a kind of object, for as long as the agent runs.
+
+Pods are those of this node only. Next step: `kube.reflector`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from bulkhead.agent.cluster.state import POLICY_KINDS, ClusterState
+from bulkhead.kube.client import Api
+from bulkhead.kube.objects import collection_path
+from bulkhead.kube.reflector import Reflector
+
+
+class Watching:
+    """The watches of one agent."""
+
+    def __init__(self, api: Api, state: ClusterState, node: str) -> None:
+        of_node = {"Pod": f"spec.nodeName={node}"}
+        self._reflectors = {
+            kind: Reflector(
+                api,
+                collection_path(kind),
+                partial(state.replace, kind),
+                partial(state.change, kind),
+                field_selector=of_node.get(kind, ""),
+            )
+            for kind in (*POLICY_KINDS, "Namespace", "Pod")
+        }
+
+    def tasks(self) -> dict[str, Callable[[], None]]:
+        """What runs, by name."""
+        return {f"watch {kind}": reflector.run for kind, reflector in self._reflectors.items()}
+
+    def stop(self) -> None:
+        """End them soon."""
+        for reflector in self._reflectors.values():
+            reflector.stop()

@@ -1,0 +1,64 @@
+"""What the agent is asked to enforce: containers, each with the policies that select it.
+
+Two inputs answer: `agent.standalone`, a folder of policies and a pattern of cgroups, and `agent.cluster`, the API
+server. Next step: `agent.sync` makes what is enforced equal to it, `agent.main` runs an input's tasks.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from bulkhead.errors import BulkheadError
+from bulkhead.node.container import Container
+from bulkhead.policy.rules import PolicyRules
+
+if TYPE_CHECKING:
+    from bulkhead.agent.sync import Sync
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A container that is there, and what should be enforced on it."""
+
+    container: Container
+    policies: tuple[PolicyRules, ...]
+
+
+class Source(Protocol):
+    """Where assignments come from."""
+
+    def read(self) -> tuple[Assignment, ...] | None:
+        """Every container that should be under a policy now; None as long as that is not known.
+
+        What is not in it is released, so an answer is whole or None.
+        """
+        ...
+
+
+class Input(Protocol):
+    """A source, and what has to run for it."""
+
+    @property
+    def source(self) -> Source:
+        """Where assignments come from."""
+        ...
+
+    @property
+    def changed(self) -> threading.Event:
+        """Set when the source may have something new; it is looked at every half second as well."""
+        ...
+
+    def tasks(self, sync: Sync) -> dict[str, Callable[[], None]]:
+        """What runs beside the agent's own tasks, by name, until `stop`."""
+        ...
+
+    def stop(self) -> None:
+        """End the tasks soon."""
+        ...
+
+    def tell_unable(self, error: BulkheadError) -> None:
+        """This node cannot enforce, and the agent ends: tell whoever asked for it."""
+        ...

@@ -1,0 +1,59 @@
+"""The agent's input where there is no API server: every cgroup of a pattern, under every policy of a folder.
+
+Next step: `agent.sync`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from bulkhead.agent.desired import PolicyFolder
+from bulkhead.agent.source import Assignment
+from bulkhead.errors import BulkheadError
+from bulkhead.node import cgroups
+from bulkhead.node.container import Container
+
+if TYPE_CHECKING:
+    from bulkhead.agent.sync import Sync
+
+INIT = 1
+
+
+class CgroupSource:
+    """`agent.source.Source` over a folder of policies and a shell pattern of cgroups."""
+
+    def __init__(self, policies: PolicyFolder, pattern: str) -> None:
+        self._policies = policies
+        self._pattern = pattern
+
+    def read(self) -> tuple[Assignment, ...]:
+        """Look at both."""
+        self._policies.read()
+        rules = self._policies.rules()
+        return tuple(Assignment(_container(cgroup), rules) for cgroup in cgroups.expand(self._pattern))
+
+
+class StandaloneInput:
+    """`agent.source.Input`: nothing runs for it, it is looked at."""
+
+    def __init__(self, policies: PolicyFolder, pattern: str) -> None:
+        self.source = CgroupSource(policies, pattern)
+        self.changed = threading.Event()
+
+    def tasks(self, sync: Sync) -> dict[str, Callable[[], None]]:
+        """None."""
+        return {}
+
+    def stop(self) -> None:
+        """Nothing runs."""
+
+    def tell_unable(self, error: BulkheadError) -> None:
+        """Whoever started the agent reads what it says."""
+
+
+def _container(cgroup: cgroups.Cgroup) -> Container:
+    """Where nothing runs yet, the machine's own mounts stand for what will be seen."""
+    process = cgroups.first_process(cgroup.path) or INIT
+    return Container(str(cgroup.path), cgroup.path, cgroup.id, pid=process)

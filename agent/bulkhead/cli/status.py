@@ -1,0 +1,111 @@
+"""`bulkhead status`: which nodes enforce which policies since when, and why not, as their agents say.
+
+Next step: the object NodeState, `policy.model.node_state`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+EXAMPLE = """\
+examples:
+  bulkhead status
+  bulkhead status shop/web -o json
+
+POLICY is NAMESPACE/NAME, or NAME of a cluster-wide policy. A policy that selects nothing on a node is not shown for it.
+exit status: 0 all is enforced; 1 something is not; 3 the API server cannot be reached
+"""
+HEADINGS = ("NODE", "READY", "POLICY", "GENERATION", "ENFORCED", "SINCE")
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Adds the sub-command."""
+    parser = subparsers.add_parser(
+        "status",
+        help="show which nodes enforce which policies, and why not",
+        description="Shows what the agents say of their nodes.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("policy", nargs="?", default="", metavar="POLICY", help="only of this policy")
+    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="json: one node a line")
+    parser.add_argument("--kubeconfig", type=Path, metavar="FILE", help="how to reach the API server")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Shows all nodes. Raises `Unreachable`."""
+    from bulkhead.kube.client import connect  # noqa: PLC0415
+    from bulkhead.kube.objects import collection_path  # noqa: PLC0415
+
+    listed = connect(arguments.kubeconfig).get(collection_path("NodeState"))
+    nodes = [of_policy(node, arguments.policy) for node in listed.get("items") or ()]
+    if arguments.output == "json":
+        for node in nodes:
+            print(json.dumps({"node": node["metadata"]["name"], **node["status"]}))
+    else:
+        print("\n".join(table(nodes)))
+    return 0 if nodes and all(map(is_enforced, nodes)) else 1
+
+
+def of_policy(node: Mapping[str, Any], policy: str) -> dict[str, Any]:
+    """A NodeState with only what concerns the policy; all of it where that is empty."""
+    status = dict(node.get("status") or {})
+    if policy:
+        status["policies"] = [row for row in status.get("policies") or () if title(row) == policy]
+        status["failures"] = [row for row in status.get("failures") or () if row["object"].split(" ")[-1] == policy]
+    return {"metadata": node["metadata"], "status": status}
+
+
+def is_enforced(node: Mapping[str, Any]) -> bool:
+    """Whether nothing is behind."""
+    status = node["status"]
+    behind = any(row["enforced"] < row["selected"] for row in status.get("policies") or ())
+    return ready(node) == "True" and not behind and not status.get("failures")
+
+
+def ready(node: Mapping[str, Any]) -> str:
+    """The node's condition."""
+    conditions = node["status"].get("conditions") or ()
+    return next((str(each["status"]) for each in conditions if each["type"] == "Ready"), "Unknown")
+
+
+def title(row: Mapping[str, Any]) -> str:
+    """How a policy is named."""
+    return f"{row.get('namespace', '')}/{row['name']}".lstrip("/")
+
+
+def table(nodes: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """The lines for people: a row a node and policy, then what is not enforced and why."""
+    rows = [HEADINGS, *(row for node in nodes for row in _rows(node))]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    for node in nodes:
+        for line in _complaints(node):
+            yield f"{node['metadata']['name']}: {line}"
+
+
+def _rows(node: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    name, state = node["metadata"]["name"], ready(node)
+    policies = node["status"].get("policies") or ()
+    for row in policies:
+        share = f"{row['enforced']}/{row['selected']}"
+        yield name, state, title(row), str(row["generation"]), share, row["since"]
+    if not policies:
+        yield name, state, "-", "-", "-", "-"
+
+
+def _complaints(node: Mapping[str, Any]) -> Iterator[str]:
+    for condition in node["status"].get("conditions") or ():
+        if condition["status"] != "True":
+            yield f"{condition['reason']}: {condition['message']}"
+    for failure in node["status"].get("failures") or ():
+        yield f"{failure['object']}: {failure['reason']} (since {failure['since']})"

@@ -1,0 +1,124 @@
+"""Which container is under which policies, in a tree of folders that stands for the cgroup hierarchy."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bulkhead.agent.cluster import source as source_module
+from bulkhead.agent.cluster.source import ClusterSource
+from bulkhead.agent.cluster.state import ClusterState
+from bulkhead.node import kubepods
+from bulkhead.node.kubepods import ContainerCgroups
+from tests.unit.agent.cluster.objects import CONTAINER, UID, pod, policy
+
+POD = f"kubepods/burstable/pod{UID}"
+
+
+@pytest.fixture(autouse=True)
+def plain_folders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder's inode number stands for a cgroup's id, and every one has a process."""
+    monkeypatch.setattr(kubepods, "cgroup_id", lambda path: path.stat().st_ino)
+    monkeypatch.setattr(source_module, "first_process", lambda path: 1)
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> ClusterState:
+    """One pod and one policy that selects it."""
+    made = ClusterState(tmp_path / "accepted")
+    made.replace("Pod", [pod()])
+    made.replace("SecurityPolicy", [policy()])
+    made.replace("ClusterSecurityPolicy", [])
+    made.replace("Namespace", [{"metadata": {"name": "shop", "labels": {"tier": "front"}}}])
+    return made
+
+
+@pytest.fixture
+def source(state: ClusterState, tmp_path: Path) -> ClusterSource:
+    """With the pod's container in the hierarchy."""
+    (tmp_path / "cgroup" / POD / CONTAINER).mkdir(parents=True)
+    return ClusterSource(state, ContainerCgroups(tmp_path / "cgroup"))
+
+
+def names(source: ClusterSource) -> list[str]:
+    """Of the containers to be under policies."""
+    return [assignment.container.name for assignment in source.read() or ()]
+
+
+def test_nothing_is_known_before_everything_was_listed(tmp_path: Path) -> None:
+    """None, not an empty answer: an empty one would release what an earlier agent enforced."""
+    made = ClusterState(tmp_path / "accepted")
+    source = ClusterSource(made, ContainerCgroups(tmp_path))
+    for kind in ("Pod", "SecurityPolicy", "ClusterSecurityPolicy"):
+        made.replace(kind, [])
+        assert source.read() is None
+    made.replace("Namespace", [])
+    assert source.read() == ()
+
+
+def test_a_container_comes_with_its_names(source: ClusterSource, tmp_path: Path) -> None:
+    """They are in every violation."""
+    (assignment,) = source.read() or ()
+    found = assignment.container
+    assert (found.namespace, found.pod, found.container, found.image) == ("shop", "web-0", "web", "docker.io/web:1")
+    assert found.labels == {"app": "web"}
+    assert found.cgroup == tmp_path / "cgroup" / POD / CONTAINER
+    assert len(assignment.policies) == 1
+
+
+def test_labels_decide(source: ClusterSource, state: ClusterState) -> None:
+    """A pod that is no longer selected is not in the answer."""
+    state.change("Pod", "MODIFIED", pod(labels={"app": "db"}))
+    assert names(source) == []
+    state.change("Pod", "MODIFIED", pod())
+    assert names(source) == ["shop/web-0/web"]
+
+
+def test_namespaces_are_selected_by_their_labels(source: ClusterSource, state: ClusterState) -> None:
+    """A ClusterSecurityPolicy holds where its namespaceSelector does, and follows a change of labels."""
+    state.replace("SecurityPolicy", [])
+    cluster_wide = policy(namespaceSelector={"matchLabels": {"tier": "front"}})
+    del cluster_wide["metadata"]["namespace"]
+    state.change("ClusterSecurityPolicy", "ADDED", cluster_wide)
+    assert names(source) == ["shop/web-0/web"]
+    state.change("Namespace", "MODIFIED", {"metadata": {"name": "shop"}})
+    assert names(source) == []
+
+
+def test_a_container_outlives_its_pods_object(source: ClusterSource, state: ClusterState, tmp_path: Path) -> None:
+    """A pod that was deleted by force still runs for a while; it stays under its policies until its cgroup is gone."""
+    assert names(source) == ["shop/web-0/web"]
+    state.change("Pod", "DELETED", pod())
+    assert names(source) == ["shop/web-0/web"]
+    shutil.rmtree(tmp_path / "cgroup" / POD)
+    assert names(source) == []
+    snapshot = state.snapshot()
+    assert snapshot is not None
+    assert snapshot.departed == ()
+
+
+def test_a_pod_that_a_new_list_lacks_has_departed(source: ClusterSource, state: ClusterState) -> None:
+    """As if its deletion had been seen."""
+    state.replace("Pod", [])
+    assert names(source) == ["shop/web-0/web"]
+
+
+def test_containers_are_found_where_runtimes_put_them(tmp_path: Path) -> None:
+    """Both drivers, other runtimes, a kubelet in a container; never the sandbox, nor the monitor of CRI-O."""
+    name, underscored = "b" * 64, UID.replace("-", "_")
+    places = [
+        f"kubepods/pod{UID}/{name}",
+        f"kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod{underscored}.slice/cri-containerd-{name}.scope",
+        f"kubepods.slice/kubepods-pod{underscored}.slice/crio-{name}.scope",
+        f"kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod{underscored}.slice/cri-containerd-{name}.scope",
+        f"kubelet/kubepods/besteffort/pod{UID}/{name}",
+    ]
+    for number, place in enumerate(places):
+        root = tmp_path / str(number)
+        (root / place).mkdir(parents=True)
+        (root / place).with_name(f"crio-conmon-{name}.scope").mkdir()
+        (root / place).with_name("c" * 64).mkdir()
+        found = ContainerCgroups(root).find([(UID, name), (UID, "d" * 64)])
+        assert {key: cgroup.path for key, cgroup in found.items()} == {(UID, name): root / place}

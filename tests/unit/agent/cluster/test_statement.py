@@ -1,0 +1,82 @@
+"""What the agent says is what is in force, not what should be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from bulkhead.agent.cluster.pods import parse_pod
+from bulkhead.agent.cluster.policies import Policies, PolicyKey
+from bulkhead.agent.cluster.source import Selected
+from bulkhead.agent.cluster.statement import Enforcement, NodeFacts, Since, acceptance, condition, node_state
+from bulkhead.agent.source import Assignment
+from bulkhead.agent.sync import Failure
+from bulkhead.node.container import Container
+from bulkhead.policy.model.node_state import NodeState
+from tests.unit.agent.cluster.objects import broken, pod, policy
+
+KEY = PolicyKey("SecurityPolicy", "shop", "no-id")
+CONTAINER = Container("shop/web-0/web", Path("/c"), 7)
+FACTS = NodeFacts("vm0", "6.12", "boot")
+
+
+def found(tmp_path: Path, *, applied: bool, failures: tuple[str, ...] = (), value: Any = None) -> Enforcement:
+    """One policy that selects one container."""
+    policies = Policies(tmp_path)
+    policies.replace("SecurityPolicy", [policy()])
+    if value:
+        policies.put(KEY, value)
+    accepted = policies.accepted()
+    rules = tuple(each.rules for each in accepted)
+    parsed = parse_pod(pod())
+    placed = {7: Selected(parsed, parsed.containers[0], accepted, rules)}
+    assignment = Assignment(CONTAINER, rules)
+    failed = tuple(Failure(assignment, reason, 0.0) for reason in failures)
+    return Enforcement(policies.known(), placed, {7: assignment} if applied else {}, failed)
+
+
+def stated(enforcement: Enforcement, since: Since | None = None, now: str = "T1") -> dict[str, Any]:
+    """The status."""
+    ready = condition("Ready", True, "Enforcing", "", "T0")
+    body = node_state(FACTS, enforcement, ready, since or Since(), now)
+    NodeState.model_validate({"status": body["status"]})  # what the schema of the CRD is made from
+    return dict(body["status"])
+
+
+def test_a_container_counts_when_its_newest_set_is_in_force(tmp_path: Path) -> None:
+    """Selected is not enforced."""
+    for applied in (False, True):
+        (row,) = stated(found(tmp_path, applied=applied))["policies"]
+        assert (row["selected"], row["enforced"], row["generation"]) == (1, int(applied), 1)
+
+
+def test_times_say_since_when(tmp_path: Path) -> None:
+    """They stay while nothing changes."""
+    since = Since()
+    first = stated(found(tmp_path, applied=True), since, "T1")
+    assert stated(found(tmp_path, applied=True), since, "T2") == first
+    assert stated(found(tmp_path, applied=False), since, "T3")["policies"][0]["since"] == "T3"
+
+
+def test_failures_name_what_and_why(tmp_path: Path) -> None:
+    """A container that could not be put under its set, and a version of a policy that was refused."""
+    failures = stated(found(tmp_path, applied=False, failures=("no room",), value=broken()))["failures"]
+    assert [each["object"] for each in failures] == ["SecurityPolicy shop/no-id", "shop/web-0/web"]
+    assert "Generation 1 stays enforced" in failures[0]["reason"]
+    assert failures[1]["reason"] == "no room"
+
+
+def test_acceptance_is_written_once(tmp_path: Path) -> None:
+    """Not again where the object's status says it already; the time is that of the change."""
+    known = found(tmp_path, applied=True).policies[KEY]
+    body = acceptance(KEY, known, "T1")
+    assert body is not None
+    policies = Policies(tmp_path)
+    policies.put(KEY, policy() | {"status": body["status"]})
+    assert acceptance(KEY, policies.known()[KEY], "T2") is None
+    policies.put(KEY, broken() | {"status": body["status"]})
+    refused = acceptance(KEY, policies.known()[KEY], "T3")
+    assert refused is not None
+    (told,) = refused["status"]["conditions"]
+    assert (told["status"], told["reason"], told["observedGeneration"]) == ("False", "Refused", 2)
+    assert (told["lastTransitionTime"], refused["status"]["observedGeneration"]) == ("T3", 2)
