@@ -17,17 +17,28 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.cluster import BIN, CLUSTER, BenchError, golang
+from tools.cluster import BIN, CLUSTER, HERE, BenchError, golang
 from tools.cluster.progress import Bar, say
 
 VERSION_PACKAGE = "k8s.io/component-base/version"
 KUBERNETES = "1.36.3"
+KUBERNETES_PROGRAMS = (
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kube-proxy",
+    "kubelet",
+    "kubectl",
+)
 STAGED = re.compile(r"^\s*(\S+) => \./staging/", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Component:
-    """Programs built together. `module` at `version` holds `packages`; `programs` are their names in the cache."""
+    """Programs built together. `module` at `version` holds `packages`; `programs` are their names in the cache.
+
+    Where there are no packages the program is `main`, a file of ours that uses the module.
+    """
 
     name: str
     module: str
@@ -36,6 +47,7 @@ class Component:
     programs: tuple[str, ...]
     tags: str = ""
     ldflags: str = "-s -w"
+    main: Path | None = None
 
 
 COMPONENTS = (
@@ -43,18 +55,8 @@ COMPONENTS = (
         "Kubernetes",
         "k8s.io/kubernetes",
         KUBERNETES,
-        tuple(
-            f"cmd/{name}"
-            for name in (
-                "kube-apiserver",
-                "kube-controller-manager",
-                "kube-scheduler",
-                "kubelet",
-                "kubectl",
-                "kube-proxy",
-            )
-        ),
-        ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl", "kube-proxy"),
+        tuple(f"cmd/{name}" for name in KUBERNETES_PROGRAMS),
+        KUBERNETES_PROGRAMS,
         ldflags=" ".join(
             (
                 "-s -w",
@@ -74,6 +76,8 @@ COMPONENTS = (
         tags="no_btrfs no_devmapper no_zfs",
     ),
     Component("Helm", "helm.sh/helm/v4", "4.3.1", ("cmd/helm",), ("helm",)),
+    # of the version whose Kubernetes libraries are Helm's: they are compiled once
+    Component("CoreDNS", "github.com/coredns/coredns", "1.15.0", (), ("coredns",), main=HERE / "coredns.go"),
 )
 
 
@@ -95,7 +99,8 @@ def build() -> Path:
 
 def recipe(component: Component) -> str:
     """All that decides what comes out, as text."""
-    fields = (component.module, component.version, *component.packages, component.tags, component.ldflags)
+    main = component.main.read_text() if component.main else ""
+    fields = (component.module, component.version, *component.packages, component.tags, component.ldflags, main)
     return json.dumps(fields)
 
 
@@ -131,7 +136,7 @@ def _stamp(component: Component) -> Path:
 def _build(component: Component, go: Path) -> None:
     started = time.monotonic()
     say(f"building {component.name} {component.version}")
-    packages = [f"{component.module}/{package}".rstrip("/") for package in component.packages]
+    packages = [f"{component.module}/{package}".rstrip("/") for package in component.packages] or ["."]
     with tempfile.TemporaryDirectory(prefix=".build.", dir=CLUSTER) as name:
         work = Path(name)
         (work / "module").mkdir()
@@ -145,7 +150,8 @@ def _write_module(component: Component, packages: list[str], go: Path, module: P
     answer = _checked([go, "mod", "download", "-json", f"{component.module}@v{component.version}"], module)
     its_own = Path(json.loads(answer)["GoMod"]).read_text()
     (module / "go.mod").write_text(module_file(component, its_own))
-    (module / "bench.go").write_text(imports_file(packages))
+    source = component.main.read_text() if component.main else imports_file(packages)
+    (module / "bench.go").write_text(source)
     _checked([go, "mod", "tidy"], module)
 
 
@@ -181,7 +187,7 @@ def _put_in_place(component: Component, out: Path) -> None:
     stamp = _stamp(component)
     stamp.unlink(missing_ok=True)  # first: programs of two versions must not look complete
     for built in out.iterdir():
-        # the module of etcd's server is a program that Go names after its folder
+        # Go names a program after its folder, which is not always what it is called
         name = component.programs[0] if len(component.programs) == 1 else built.name
         built.rename(BIN / name)
     stamp.write_text(recipe(component))

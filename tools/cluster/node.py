@@ -28,7 +28,7 @@ def start(kernel: Kernel, disk: Path, credentials: Credentials, folder: Path, en
     config, results = folder / "config", folder / "results"
     for made in (config, results):
         made.mkdir(parents=True)
-    for name, text in config_files(credentials, config, results, dns=(BIN / "coredns").exists()).items():
+    for name, text in config_files(credentials, config, results).items():
         (config / name).write_text(text)
     machine = qemu.Machine(cpus=CPUS, memory=MEMORY, qemu_options=tuple(qemu_options(disk, folder)))
     boot.write_initramfs(
@@ -61,11 +61,11 @@ def qemu_options(disk: Path, folder: Path) -> list[str]:
     return options
 
 
-def config_files(credentials: Credentials, config: Path, results: Path, *, dns: bool) -> dict[str, str]:
+def config_files(credentials: Credentials, config: Path, results: Path) -> dict[str, str]:
     """The files that guest/node.sh reads, by name."""
     return {
         "settings": settings(credentials, config, results),
-        "kubelet.json": node_config.kubelet(credentials, dns),
+        "kubelet.json": node_config.kubelet(credentials),
         "containerd.toml": node_config.containerd(),
         "network.json": node_config.network(),
         "rules.nft": node_config.packet_rules(),

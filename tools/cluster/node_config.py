@@ -7,7 +7,6 @@ texts where guest/node.sh reads them.
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from tools.cluster import images
 from tools.cluster.addresses import DNS_IP, NODE_IP, NODE_NAME, POD_NETWORK
@@ -20,10 +19,10 @@ CNI_PLUGINS = "/usr/lib/cni"  # Debian's
 CONTAINERD = "/run/containerd/containerd.sock"
 
 
-def kubelet(credentials: Credentials, dns: bool) -> str:
+def kubelet(credentials: Credentials) -> str:
     """KubeletConfiguration: cgroups without systemd, and nothing evicted or collected for want of space."""
     never = {"memory.available": "1Mi", "nodefs.available": "0%", "imagefs.available": "0%", "nodefs.inodesFree": "0%"}
-    config: dict[str, Any] = {
+    config = {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
         "cgroupDriver": "cgroupfs",
@@ -42,9 +41,8 @@ def kubelet(credentials: Credentials, dns: bool) -> str:
         "imageGCHighThresholdPercent": 100,
         "resolvConf": "",
         "clusterDomain": "cluster.local",
+        "clusterDNS": [DNS_IP],
     }
-    if dns:
-        config["clusterDNS"] = [DNS_IP]
     return json.dumps(config, indent=1) + "\n"
 
 

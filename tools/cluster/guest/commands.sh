@@ -11,7 +11,7 @@ while :; do
 		sleep 0.1
 		continue
 	fi
-	output=$(timeout -k 5 "$seconds" bash -c "$(base64 -d <<<"$command")" 2>&1 </dev/null)
-	status=$?
-	echo "$id $status $(printf %s "$output" | base64 -w 0)" >&3
+	output=$(timeout -k 5 "$seconds" bash -c "$(base64 -d <<<"$command")" 2>&1 </dev/null | base64 -w 0
+		exit "${PIPESTATUS[0]}")
+	echo "$id $? $output" >&3
 done
