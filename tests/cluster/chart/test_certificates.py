@@ -18,6 +18,7 @@ from pathlib import Path
 import grpc
 import pytest
 
+from bulkhead.cli import events
 from bulkhead.collector.server import Collector, CollectorOptions
 from bulkhead.report.channel import TlsFiles, open_channel
 from tests.cluster.chart.objects import NAMESPACE, Objects, Render
@@ -25,10 +26,10 @@ from tests.cluster.chart.objects import NAMESPACE, Objects, Render
 CONNECT_S = 10.0
 
 
-def written(objects: Objects, who: str, folder: Path) -> TlsFiles:
+def written(objects: Objects, who: str, folder: Path, release: str = "bulkhead") -> TlsFiles:
     """The files of a Secret, as its volume shows them."""
     folder.mkdir()
-    for name, text in objects["Secret", f"bulkhead-{who}-tls"]["data"].items():
+    for name, text in objects["Secret", f"{release}-{who}-tls"]["data"].items():
         (folder / name).write_bytes(base64.b64decode(text))
     return TlsFiles(folder / "ca.crt", folder / "tls.crt", folder / "tls.key")
 
@@ -88,16 +89,27 @@ def test_the_collector_serves_whom_its_authority_signed(
     assert asyncio.run(attempt()) is is_served
 
 
-def test_the_collectors_certificate_is_for_its_names(files: dict[str, TlsFiles], tmp_path: Path) -> None:
-    """The Service's, and this machine's for a forwarded port; no others."""
-    names = ["bulkhead-collector", f"bulkhead-collector.{NAMESPACE}", f"bulkhead-collector.{NAMESPACE}.svc"]
+@pytest.mark.parametrize("release", ["bulkhead", "my"])
+def test_the_collectors_certificate_is_for_its_names(release: str, render: Render, tmp_path: Path) -> None:
+    """The Service's, the one that `bulkhead events` asks for, and this machine's for a forwarded port; no others."""
+    objects = render({"fullnameOverride": release}, release=release)
+    own = {who: written(objects, who, tmp_path / who, release) for who in ("collector", "agent")}
+    service = f"{release}-collector"
+    names = [
+        service,
+        f"{service}.{NAMESPACE}",
+        f"{service}.{NAMESPACE}.svc",
+        events.SERVER_NAME,
+        "localhost",
+        "127.0.0.1",
+    ]
 
     async def attempt() -> list[str]:
-        async with collector(files["collector"], tmp_path / "store") as port:
-            tried = [*names, "localhost", "127.0.0.1", "elsewhere"]
-            return [name for name in tried if await asyncio.to_thread(presented, port, name, files["agent"])]
+        async with collector(own["collector"], tmp_path / "store") as port:
+            tried = [*names, "elsewhere", "bulkhead-agent"]
+            return [name for name in tried if await asyncio.to_thread(presented, port, name, own["agent"])]
 
-    assert asyncio.run(attempt()) == [*names, "localhost", "127.0.0.1"]
+    assert asyncio.run(attempt()) == names
 
 
 def test_a_new_certificate_restarts_the_collector(render: Render) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bulkhead.cli import _parser
+from bulkhead.cli import _parser, events
 from tests.cluster.chart.objects import NAMESPACE, Object, Objects, Render
 
 AGENT, COLLECTOR, UNINSTALL = ("DaemonSet", "agent"), ("Deployment", "collector"), ("Job", "uninstall")
@@ -63,6 +63,21 @@ def test_the_collector_understands_its_arguments(render: Render) -> None:
             "tls_key": TLS / "tls.key",
         }.items()
     )
+
+
+def test_events_finds_what_the_chart_makes(render: Render) -> None:
+    """By its own constants: the subscribers' Secret, and the collector's pods and no others."""
+    objects = render()
+    assert ("Secret", events.SECRET) in objects
+    assert events.NAMESPACE == NAMESPACE
+    wanted = dict(pair.split("=") for pair in events.SELECTOR.split(","))
+    labels = {
+        which: objects[which[0], f"bulkhead-{which[1]}"]["spec"]["template"]["metadata"]["labels"]
+        for which in (AGENT, COLLECTOR, UNINSTALL)
+    }
+    assert [which for which, found in labels.items() if wanted.items() <= found.items()] == [COLLECTOR]
+    (port,) = pod(objects, *COLLECTOR)["containers"][0]["ports"]
+    assert port["containerPort"] == events.PORT
 
 
 def test_the_hook_understands_its_arguments(render: Render) -> None:

@@ -57,7 +57,8 @@ An authority is as good as its key is secret: the key is used here and forgotten
 {{- $names := list $own -}}
 {{- $addresses := list -}}
 {{- if eq $who "collector" -}}
-{{- $names = list $own (trimSuffix ".svc" $host) $host "localhost" -}}
+{{- /* bulkhead-collector, whatever the release is called: what `bulkhead events` asks for where it forwards the port */ -}}
+{{- $names = list $own (trimSuffix ".svc" $host) $host "bulkhead-collector" "localhost" | uniq -}}
 {{- $addresses = list "127.0.0.1" -}}
 {{- end -}}
 {{- $made := genSignedCertWithKey $own $addresses $names $days $authority (genPrivateKey "ecdsa") -}}
