@@ -13,6 +13,7 @@ from types import FrameType
 
 from tools.cluster import BIN, BenchError, binaries, start, supervisor
 from tools.cluster.cluster import Cluster
+from tools.cluster.progress import say
 
 INTERRUPTED = 130
 
@@ -50,7 +51,7 @@ def _do(options: argparse.Namespace) -> int:
         case "build":
             print(binaries.build())
         case "up":
-            print(usage(start.found() or start.up(options.kernel)), end="")
+            _up(options.kernel)
         case "down":
             print("the cluster was ended" if start.down() else "no cluster is up")
         case "status":
@@ -60,6 +61,13 @@ def _do(options: argparse.Namespace) -> int:
             print(answer.output)
             return answer.status
     return 0
+
+
+def _up(kernel: str) -> None:
+    cluster = start.found()
+    if cluster is not None:
+        say("one is up already, and it was left as it is")
+    print(usage(cluster or start.up(kernel)), end="")
 
 
 def _status() -> int:

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Runs commands in the node that come over a port of the virtual machine, one after the other: a line "ID SECONDS BASE64" in, a line "ID STATUS BASE64" out, with both output streams. See tools/cluster/channel.py.
+# Runs commands in the node that come over a port of the virtual machine, one after the other: a line "ID SECONDS BASE64"
+# in, a line "ID STATUS BASE64" out, with both output streams. See tools/cluster/channel.py.
 set -uo pipefail
 
 for entry in /sys/class/virtio-ports/*; do
@@ -11,7 +12,9 @@ while :; do
 		sleep 0.1
 		continue
 	fi
-	output=$(timeout -k 5 "$seconds" bash -c "$(base64 -d <<<"$command")" 2>&1 </dev/null | base64 -w 0
-		exit "${PIPESTATUS[0]}")
-	echo "$id $? $output" >&3
+	# a file of its own, no pipe: what a command leaves running may go on writing, and nobody waits for it
+	output=$(mktemp /run/command.XXXXXX)
+	timeout -k 5 "$seconds" bash -c "$(base64 -d <<<"$command")" &>"$output" </dev/null 3>&-
+	echo "$id $? $(base64 -w 0 "$output")" >&3
+	rm "$output"
 done
