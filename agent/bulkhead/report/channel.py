@@ -1,13 +1,14 @@
 """Channels to a collector: plain, or TLS with a client certificate. Used by the agent and by subscribers.
 
-The files are read each time a channel is made, so that renewed certificates are taken up at the next reconnect. Next
-step: `report.stream`, `cli.events`.
+Certificates are read each time a channel is made, so that renewed ones are taken up at the next reconnect. Next step:
+`report.stream`, `cli.events`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import grpc
 
@@ -24,12 +25,40 @@ OPTIONS = [
 
 
 @dataclass(frozen=True)
+class Pems:
+    """What TLS needs, as PEM. `server_name` is what the other side's certificate must be for; empty: the address."""
+
+    authority: bytes | None = None
+    certificate: bytes | None = None
+    key: bytes | None = None
+    server_name: str = ""
+
+
+class Tls(Protocol):
+    """Where certificates come from."""
+
+    def read(self) -> Pems:
+        """Those of now. Raises `BulkheadError`."""
+        ...
+
+
+@dataclass(frozen=True)
 class TlsFiles:
     """PEM files. `authority` signs the other side; `certificate` and `key` are one's own and go together."""
 
     authority: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
+    server_name: str = ""
+
+    def read(self) -> Pems:
+        """What the files hold now. Raises UsageError."""
+        if (self.certificate is None) != (self.key is None):
+            raise UsageError("a TLS certificate and its key go together: give both or neither")
+        authority, certificate, key = (
+            read_pem(path) if path else None for path in (self.authority, self.certificate, self.key)
+        )
+        return Pems(authority, certificate, key, self.server_name)
 
 
 def read_pem(path: Path) -> bytes:
@@ -40,13 +69,14 @@ def read_pem(path: Path) -> bytes:
         raise UsageError(f"{path}: {error.strerror}; nothing was sent or received") from error
 
 
-def open_channel(address: str, tls: TlsFiles | None) -> grpc.Channel:
-    """A channel to host:port; plain where `tls` is None. Connects on first use. Raises UsageError for files."""
+def open_channel(address: str, tls: Tls | None) -> grpc.Channel:
+    """A channel to host:port; plain where `tls` is None. Connects on first use. Raises what `tls` raises."""
     if tls is None:
         return grpc.insecure_channel(address, OPTIONS)
-    if (tls.certificate is None) != (tls.key is None):
-        raise UsageError("a TLS certificate and its key go together: give both or neither")
-    authority = read_pem(tls.authority) if tls.authority else None
-    key = read_pem(tls.key) if tls.key else None
-    certificate = read_pem(tls.certificate) if tls.certificate else None
-    return grpc.secure_channel(address, grpc.ssl_channel_credentials(authority, key, certificate), OPTIONS)
+    pems = tls.read()
+    options: list[tuple[str, int | str]] = [*OPTIONS]
+    if pems.server_name:
+        options.append(("grpc.ssl_target_name_override", pems.server_name))
+    return grpc.secure_channel(
+        address, grpc.ssl_channel_credentials(pems.authority, pems.key, pems.certificate), options
+    )

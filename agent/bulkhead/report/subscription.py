@@ -13,7 +13,7 @@ from contextlib import closing
 import grpc
 
 from bulkhead.errors import Unreachable
-from bulkhead.report.channel import TlsFiles, open_channel
+from bulkhead.report.channel import Tls, open_channel
 from bulkhead.report.clock import timestamp
 from bulkhead.report.stream import describe
 from bulkhead.v1.violations_pb2 import Filter, StoredEntry, SubscribeRequest
@@ -34,7 +34,7 @@ PERMANENT = frozenset(
 class Subscription:
     """What one reader wants, and how far it is. `since_ns` is wall time; `cursor` is where to go on."""
 
-    def __init__(self, address: str, tls: TlsFiles | None, wanted: Filter, since_ns: int = 0, cursor: int = 0) -> None:
+    def __init__(self, address: str, tls: Tls | None, wanted: Filter, since_ns: int = 0, cursor: int = 0) -> None:
         self._address, self._tls, self._wanted, self._since_ns = address, tls, wanted, since_ns
         self._answered = False
         self.cursor = cursor
@@ -57,8 +57,8 @@ class Subscription:
             problem = "the stream ended"
             try:
                 yield from self._entries(notice, to_the_end=False)
-            except grpc.RpcError as error:
-                problem = describe(error)
+            except (grpc.RpcError, Unreachable) as error:
+                problem = describe(error) if isinstance(error, grpc.RpcError) else str(error)
                 reached = reached or self._answered
                 if not reached or (isinstance(error, grpc.Call) and error.code() in PERMANENT):
                     raise Unreachable(f"collector {self._address}: {problem}") from error
@@ -67,7 +67,7 @@ class Subscription:
             pause(pause_s)
 
     def _entries(self, notice: Callable[[str], None], to_the_end: bool) -> Iterator[StoredEntry]:
-        """One connection. Raises grpc.RpcError."""
+        """One connection. Raises grpc.RpcError, and Unreachable where certificates cannot be had now."""
         request = SubscribeRequest(filter=self._wanted, cursor=self.cursor)
         if self._since_ns:
             request.since.CopyFrom(timestamp(self._since_ns))
