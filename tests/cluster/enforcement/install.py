@@ -1,0 +1,58 @@
+"""Installs the chart of this checkout, with the programs compiled beforehand: the emulated node would take minutes."""
+
+from __future__ import annotations
+
+import json
+
+from bulkhead.kernel.bundle import bundle_key, cached_path
+from tools.cluster.cluster import Cluster
+from tools.vm import CHECKOUT, bundles
+from tools.vm.kernels import fetched
+
+NAMESPACE = "bulkhead-system"
+RELEASE = "bulkhead"
+CHART = CHECKOUT / "deploy/helm/bulkhead"
+VALUES = ("--set", "collector.persistence.enabled=false", "--set", "agent.readinessPeriodSeconds=1")
+KERNEL = "6.12"
+
+
+def ensure_installed(cluster: Cluster) -> None:
+    """Install it where it is not there, and wait until agents and collector are ready."""
+    releases = json.loads(cluster.helm("list", "--namespace", NAMESPACE, "--output", "json"))
+    if any(each["name"] == RELEASE and each["status"] == "deployed" for each in releases):
+        return
+    give_bundle(cluster)
+    install(cluster)
+
+
+def install(cluster: Cluster, *more: str) -> None:
+    """`helm upgrade --install`, as the README says; logs are shown where it fails."""
+    try:
+        cluster.helm(
+            "upgrade", "--install", RELEASE, str(CHART), "--namespace", NAMESPACE, "--create-namespace",
+            "--wait", "--timeout", "4m", *VALUES, *more,
+        )  # fmt: skip
+    except Exception:
+        print(logs(cluster))
+        raise
+
+
+def give_bundle(cluster: Cluster) -> None:
+    """Put the programs for the node's kernel where its agent looks for them."""
+    kernel = fetched(KERNEL)
+    bundles.prepare(kernel)
+    bundle = cached_path(bundle_key(kernel.btf), bundles.BUNDLES)
+    cluster.on_node(f"mkdir -p /var/lib/bulkhead/bundles && cp {bundle} /var/lib/bulkhead/bundles/")
+
+
+def logs(cluster: Cluster) -> str:
+    """What agents and collector said, and how their pods are."""
+    told = [cluster.kubectl("--namespace", NAMESPACE, "describe", "pods", check=False)]
+    for component in ("agent", "collector"):
+        selector = f"app.kubernetes.io/component={component}"
+        told.append(
+            cluster.kubectl(
+                "--namespace", NAMESPACE, "logs", "--selector", selector, "--tail=100", "--prefix", check=False
+            )
+        )
+    return "\n".join(told)

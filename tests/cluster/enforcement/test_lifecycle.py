@@ -1,0 +1,115 @@
+"""Enforcement goes on, and nothing is lost, while agents, policies, the chart and the API server change."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.enforcement.install import NAMESPACE, install
+from tests.cluster.enforcement.shop import Shop
+from tests.cluster.enforcement.subscriber import Subscriber
+from tools.cluster import BIN
+from tools.cluster.cluster import Cluster
+
+DPKG = ("/usr/bin/dpkg", "--version")
+ALLOWED_S = 30.0
+
+
+def agent_pod(cluster: Cluster) -> str:
+    """The name of the node's agent."""
+    selector = "--selector=app.kubernetes.io/component=agent"
+    name = "--output=jsonpath={.items[0].metadata.name}"
+    return cluster.kubectl("--namespace", NAMESPACE, "get", "pod", selector, name)
+
+
+def await_agent(cluster: Cluster) -> None:
+    """Until the node's agent is ready."""
+    cluster.kubectl("--namespace", NAMESPACE, "rollout", "status", "daemonset/bulkhead-agent", "--timeout=180s")
+
+
+def await_allowed(shop: Shop, *command: str) -> None:
+    """Until a command works in the selected pod."""
+    deadline = time.monotonic() + ALLOWED_S
+    while (done := shop.act("web", *command)).status:
+        assert time.monotonic() < deadline, done
+        time.sleep(0.5)
+
+
+def test_a_deleted_agent_leaves_enforcement_and_loses_nothing(shop: Shop, subscriber: Subscriber) -> None:
+    """While it is away an act is denied, and its violation arrives once an agent is back."""
+    shop.kubectl("delete", "--namespace", NAMESPACE, "pod", agent_pod(shop.cluster), "--wait=false")
+    assert shop.act("web", "/usr/bin/dpkg-query", "--version").denied
+    assert shop.act("web", "/usr/bin/id").status == 0
+    await_agent(shop.cluster)
+    subscriber.await_event(object="/usr/bin/dpkg-query", verdict="DENIED", pod="web", policy="web")
+
+
+def test_a_changed_policy_changes_the_verdict(shop: Shop, subscriber: Subscriber) -> None:
+    """Another program is denied then, the first one no longer; deleted, nothing is."""
+    changed = shop.policy()
+    changed["spec"]["exec"]["rules"][0] |= {"name": "no-id", "paths": ["/usr/bin/id"]}
+    shop.await_enforced(shop.apply(changed))
+    assert shop.act("web", "/usr/bin/id").denied
+    assert shop.act("web", *DPKG).status == 0
+    subscriber.await_event(rule="no-id", object="/usr/bin/id", pod="web")
+    shop.kubectl("delete", "secpol", "web")
+    await_allowed(shop, "/usr/bin/id")
+
+
+def test_a_changed_label_changes_the_policies(shop: Shop) -> None:
+    """A pod that is labelled anew is no longer selected, and selected again when it is labelled back."""
+    shop.kubectl("label", "pod", "web", "app=other", "--overwrite")
+    await_allowed(shop, *DPKG)
+    shop.kubectl("label", "pod", "web", "app=web", "--overwrite")
+    shop.await_enforced(shop.policy())
+    assert shop.act("web", *DPKG).denied
+
+
+def api_server_id() -> int:
+    """The process of the cluster's API server."""
+    program = os.fsencode(BIN / "kube-apiserver")
+    (number,) = (
+        int(path.parent.name)
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if path.read_bytes().split(b"\0")[0] == program
+    )
+    return number
+
+
+@contextmanager
+def api_server_stopped() -> Iterator[None]:
+    """It answers nothing, and does not hang up either."""
+    number = api_server_id()
+    os.kill(number, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(number, signal.SIGCONT)
+
+
+def test_enforcement_goes_on_without_an_api_server(shop: Shop) -> None:
+    """Acts are denied by a process in the container that nobody had to ask the API server for."""
+    loop = "while sleep 0.2; do dpkg --version >/dev/null 2>&1 && echo allowed || echo denied; done > /tmp/verdicts"
+    shop.act("web", "bash", "-c", f"({loop}) >/dev/null 2>&1 & echo $! > /tmp/loop")
+    with api_server_stopped():
+        time.sleep(10)
+    verdicts = shop.act("web", "bash", "-c", "kill $(cat /tmp/loop); sort /tmp/verdicts | uniq").text
+    assert verdicts.split() == ["denied"]
+    shop.cluster.kubectl("wait", "node", "--all", "--for=condition=Ready", "--timeout=120s")
+
+
+@pytest.mark.parametrize("value", ["agent.podAnnotations.try=1"])
+def test_an_upgrade_leaves_enforcement_and_certificates(shop: Shop, subscriber: Subscriber, value: str) -> None:
+    """New agents take over; the subscriber's certificates are the old ones, so it goes on."""
+    secret = ("get", "secret", "bulkhead-client-tls", "--namespace", NAMESPACE, "--output=jsonpath={.data}")
+    before = shop.cluster.kubectl(*secret)
+    install(shop.cluster, "--set-string", value)
+    assert shop.cluster.kubectl(*secret) == before
+    assert shop.act("web", "/usr/bin/dpkg-deb", "--version").denied
+    subscriber.await_event(object="/usr/bin/dpkg-deb", pod="web")
