@@ -27,6 +27,10 @@ help: ## this list
 setup: ## installs what building and testing need (Debian 12, as root)
 	@tools/setup.sh
 
+.PHONY: setup-cluster
+setup-cluster:
+	@tools/setup.sh cluster
+
 .PHONY: demo
 demo: setup ## the main job, visibly: four violations denied in the kernel and reported
 	@$(PYTHON) -m tools.demo
@@ -53,6 +57,27 @@ test-kernel: setup ## the tests in a virtual machine: KERNEL=6.1|6.12|newest
 test-without-lsm: setup ## the tests in a virtual machine whose kernel cannot enforce: booted without bpf in lsm=
 	@$(call logged,without-lsm,$(PYTHON) -m tools.vm test --kernel $(KERNEL) --lsm $(NO_BPF) \
 		tests/kernel/test_doctor.py tests/kernel_without_lsm)
+
+.PHONY: test-cluster
+test-cluster: image ## the tests against a real API server, kubelet and node
+	@$(call logged,cluster,$(PYTHON) -m pytest tests/cluster)
+
+.PHONY: cluster
+cluster: image ## starts a cluster that stays up, and says how to use it
+	@$(PYTHON) -m tools.cluster up
+
+.PHONY: cluster-down
+cluster-down: setup ## ends it
+	@$(PYTHON) -m tools.cluster down
+
+.PHONY: image
+image: setup-cluster ## builds the images of agent and collector
+	@$(PYTHON) -m tools.image all
+
+.PHONY: chart
+chart: setup-cluster ## checks the chart as Helm does
+	@$(PYTHON) -m tools.cluster build
+	@.cache/cluster/bin/helm lint --strict deploy/helm/bulkhead
 
 .PHONY: vm
 vm: setup ## runs CMD='...' in a virtual machine with this checkout: KERNEL=6.1|6.12|newest

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Makes a Debian machine ready to build and test Bulkhead: system packages, then the Python environment in .venv.
 # Says on stderr what it does; does only what is missing, and takes less than a second when nothing is.
+# usage: setup.sh [cluster]     with `cluster` also what images and the cluster of the tests need
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,6 +13,9 @@ packages=(
 	gcc libc6-dev apparmor
 	bpftool iproute2 openssl ca-certificates git make
 )
+# Images are built by buildah on a base by mmdebstrap; the rest is what a node has.
+cluster_packages=(buildah mmdebstrap runc containernetworking-plugins nftables conntrack e2fsprogs)
+[[ ${1:-} != cluster ]] || packages+=("${cluster_packages[@]}")
 
 say() { echo "setup: $*" >&2; }
 
