@@ -130,7 +130,7 @@ def test_a_collector_that_is_not_there_is_status_3() -> None:
 def test_a_file_that_is_not_there_is_status_2(tmp_path: Path) -> None:
     """Before anything is sent."""
     with pytest.raises(UsageError, match=r"ca\.pem") as caught:
-        events.run(parse("events", "--tls-ca", str(tmp_path / "ca.pem")))
+        events.run(parse("events", "--collector", "127.0.0.1:1", "--tls-ca", str(tmp_path / "ca.pem")))
     assert caught.value.exit_status == 2
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -63,10 +64,24 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self, port: int) -> None:
         super().__init__(("127.0.0.1", port), Handler)
+        self._connections: list[socket.socket] = []
         self.script: list[Answer] = []
         self.requests: list[tuple[str, str, dict[str, str], Any]] = []
         self.headers: list[dict[str, str]] = []
         self.over = threading.Event()
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """A connection, remembered."""
+        connection, address = super().get_request()
+        self._connections.append(connection)
+        return connection, address
+
+    def cut(self) -> None:
+        """Lose all connections."""
+        for connection in self._connections:
+            if connection.fileno() >= 0:
+                connection.shutdown(socket.SHUT_RDWR)
+        self._connections.clear()
 
     def handle_error(self, *_: object) -> None:
         """A client that went away is what some tests are about."""
