@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -23,6 +24,8 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
         found = start.found()
         if found is None:
             raise pytest.UsageError("BULKHEAD_CLUSTER=up, and no cluster is up; `make cluster` starts one")
+        if not start.has_newest_images():
+            warnings.warn("the cluster that is up has older images than were built since", stacklevel=1)
         yield found
         return
     capture = request.config.pluginmanager.getplugin("capturemanager")

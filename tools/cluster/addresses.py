@@ -46,10 +46,14 @@ PORTS = {
 ROUTE = ("local", NODE_IP, "dev", "lo", "src", LOOPBACK, "table", "local")
 
 
-def obstacles() -> list[str]:
-    """What is in the way of a cluster on this machine, each a clause; nothing is changed."""
+def obstacles(*, is_address_ours: bool) -> list[str]:
+    """What is in the way of a cluster on this machine, each a clause; nothing is changed.
+
+    `is_address_ours` where a run of ours was killed, and what it left on the loopback interface is in nobody's way.
+    """
     found = [f"port {port}, for {user}, is taken{_owner(port)}" for port, user in PORTS.items() if _is_taken(port)]
-    if holder := _holder():
+    holder = _holder()
+    if holder and not (is_address_ours and holder == "lo"):
         found.append(f"the node's address {NODE_IP} is already on the interface {holder}")
     return found
 

@@ -26,8 +26,8 @@ class Api:
         self._token = credentials.token("admin")
 
     def is_ready(self) -> bool:
-        """Whether it calls itself ready."""
-        return self._get("/readyz") == b"ok"
+        """Whether it calls itself ready, and has made its own namespace: it does so a moment later."""
+        return self._get("/readyz") == b"ok" and self._get("/api/v1/namespaces/kube-system") is not None
 
     def is_node_ready(self) -> bool:
         """Whether it calls the node ready."""

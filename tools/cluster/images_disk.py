@@ -29,13 +29,18 @@ TOOLS = ("mkfs.ext4", "unshare", "setpriv", "mount")
 
 def prepare(archives: Sequence[Path]) -> Path:
     """The disk with the images of these archives, made where the cache has none of these. Raises `BenchError`."""
-    disk = DISKS / f"{key([archive.manifests(path) for path in archives])}.ext4"
+    disk = place(archives)
     DISKS.mkdir(parents=True, exist_ok=True)
     with (DISKS / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not disk.exists():
             _make(disk, archives)
     return disk
+
+
+def place(archives: Sequence[Path]) -> Path:
+    """Where the disk with the images of these archives is, or will be. Raises `BenchError`."""
+    return DISKS / f"{key([archive.manifests(path) for path in archives])}.ext4"
 
 
 def key(manifests: Sequence[bytes]) -> str:

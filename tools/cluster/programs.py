@@ -14,7 +14,8 @@ from pathlib import Path
 
 from tools.cluster import BIN
 
-TAIL_LINES = 25
+TAIL_LINES = 40
+TAIL_COLUMNS = 300
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def tails(folder: Path) -> str:
     """The last lines of every log in `folder`, each under its name."""
     parts = []
     for log in sorted(folder.rglob("*.log")):
-        lines = log.read_text(errors="replace").splitlines()[-TAIL_LINES:]
+        lines = [line[:TAIL_COLUMNS] for line in log.read_text(errors="replace").splitlines()[-TAIL_LINES:]]
         if lines:
             parts.append(f"--- {log.name}\n" + "\n".join(lines))
     return "\n".join(parts)

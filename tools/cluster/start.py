@@ -16,12 +16,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tools.cluster import CLUSTER, RUN, BenchError, addresses, archive, binaries, images, images_disk, supervisor
+from tools.cluster import CLUSTER, RUN, BenchError, archive, binaries, images, images_disk, supervisor
 from tools.cluster.cluster import Cluster
 from tools.vm import CHECKOUT, kernels
 
 KERNEL = "6.12"
 MESSAGES = CLUSTER / "supervisor.log"
+IMAGES, DISK = "images", "disk"  # in the run's folder: what a cluster that stays was given
 END_S = 30.0
 LOOK_S = 0.2
 
@@ -30,7 +31,8 @@ def up(kernel: str = KERNEL) -> Cluster:
     """A cluster that stays when we end. Raises `BenchError`, also where one is up already."""
     disk, references = _prepared(kernel)
     _await_ready(_supervisor(kernel, disk, tied=False))
-    (RUN / "images").write_text("\n".join(references))
+    (RUN / IMAGES).write_text("\n".join(references))
+    (RUN / DISK).write_text(disk.name)
     return Cluster(references)
 
 
@@ -51,13 +53,20 @@ def found() -> Cluster | None:
     number = supervisor.running_id()
     if number is None or not _is_ready(number):
         return None
-    return Cluster(tuple((RUN / "images").read_text().split()) if (RUN / "images").exists() else ())
+    return Cluster(tuple((RUN / IMAGES).read_text().split()) if (RUN / IMAGES).exists() else ())
+
+
+def has_newest_images() -> bool:
+    """Whether the cluster that is up was given the images that there are now. Raises `BenchError`."""
+    return (RUN / DISK).exists() and (RUN / DISK).read_text() == images_disk.place(images.archives()).name
 
 
 def down() -> bool:
     """End the cluster that is up; whether there was one. Raises `BenchError` where it does not end."""
     number = supervisor.running_id()
     if number is None:
+        with supervisor.only_one():
+            supervisor.take_away_what_was_left()
         return False
     os.kill(number, signal.SIGTERM)
     deadline = time.monotonic() + END_S
@@ -74,8 +83,7 @@ def _prepared(kernel: str) -> tuple[Path, tuple[str, ...]]:
         raise BenchError(
             f"a cluster is up already (process {number}), and it was left as it is; `make cluster-down` ends it"
         )
-    if not (RUN / supervisor.ADDRESS_TAKEN).exists() and (obstacles := addresses.obstacles()):
-        raise BenchError(f"no cluster can be started, and nothing was changed: {'; '.join(obstacles)}")
+    supervisor.check_obstacles()
     if os.geteuid() != 0:
         raise BenchError(
             "only root can start a cluster (it gives this machine the node's address); nothing was changed"

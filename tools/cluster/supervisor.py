@@ -81,12 +81,24 @@ def only_one() -> Iterator[None]:
         yield
 
 
-def _run(kernel: str, disk: Path) -> None:
-    if (RUN / ADDRESS_TAKEN).exists():
+def check_obstacles() -> None:
+    """Raise `BenchError` where something is in the way of a cluster; nothing is changed."""
+    if found := addresses.obstacles(is_address_ours=(RUN / ADDRESS_TAKEN).exists()):
+        raise BenchError(f"no cluster can be started, and nothing was changed: {'; '.join(found)}")
+
+
+def take_away_what_was_left() -> None:
+    """Remove the address that a killed run left; nothing where none did. Only for who has the lock."""
+    marker = RUN / ADDRESS_TAKEN
+    if marker.exists():
         say("taking away the address that a killed run left")
         addresses.give_back()
-    if found := addresses.obstacles():
-        raise BenchError(f"no cluster can be started, and nothing was changed: {'; '.join(found)}")
+        marker.unlink()
+
+
+def _run(kernel: str, disk: Path) -> None:
+    check_obstacles()
+    take_away_what_was_left()
     shutil.rmtree(RUN, ignore_errors=True)
     (RUN / LOGS).mkdir(parents=True)
     try:

@@ -51,7 +51,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 
 def test_taken_port_is_named_with_its_owner(taken: int) -> None:
     """Port, what it is for, and who has it."""
-    with pytest.raises(BenchError, match=f"nothing was changed: port {taken}, for the API server, is taken by .*pid="):
+    with pytest.raises(BenchError, match=rf"nothing was changed: port {taken}, for the API server, is taken by .*pid="):
         start.up()
 
 
@@ -59,7 +59,25 @@ def test_taken_address_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """The node's address may be a real interface's."""
     monkeypatch.setattr(addresses, "PORTS", {})
     monkeypatch.setattr(addresses, "_holder", lambda: "eth7")
-    assert addresses.obstacles() == ["the node's address 10.0.2.15 is already on the interface eth7"]
+    (found,) = addresses.obstacles(is_address_ours=True)
+    assert found == "the node's address 10.0.2.15 is already on the interface eth7"
+
+
+def test_address_that_a_killed_run_left_is_in_nobodys_way(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that was killed marks its address; without the mark it is somebody else's. `down` takes ours away."""
+    taken_away: list[str] = []
+    monkeypatch.setattr(addresses, "PORTS", {})
+    monkeypatch.setattr(addresses, "_holder", lambda: "lo")
+    monkeypatch.setattr(addresses, "give_back", lambda: taken_away.append("address"))
+    with pytest.raises(BenchError, match=r"10\.0\.2\.15 is already on the interface lo"):
+        supervisor.check_obstacles()
+    (cache / "run").mkdir()
+    (cache / "run/address-taken").touch()
+    supervisor.check_obstacles()
+    assert start.down() is False
+    assert taken_away == ["address"]
+    start.down()
+    assert taken_away == ["address"]
 
 
 def test_address_of_another_interface_is_not_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,6 +113,18 @@ def test_cluster_that_is_not_ready_is_not_found(another: int, cache: Path) -> No
     (cache / "run/ready").write_text(f"{another}\n")
     (cache / "run/images").write_text("a:1\nb:2")
     assert start.found() == Cluster(("a:1", "b:2"))
+
+
+def test_images_built_since_are_noticed(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cluster that was left up is told from one with the images of now."""
+    monkeypatch.setattr(start.images, "archives", list)
+    monkeypatch.setattr(start.images_disk, "place", lambda _archives: cache / "now.ext4")
+    assert not start.has_newest_images()
+    (cache / "run").mkdir()
+    (cache / "run/disk").write_text("then.ext4")
+    assert not start.has_newest_images()
+    (cache / "run/disk").write_text("now.ext4")
+    assert start.has_newest_images()
 
 
 def test_nothing_to_end() -> None:
