@@ -23,7 +23,7 @@ JOIN_S = 2.0
 def forward_to(api: Api, choice: PodChoice, port: int, notice: Callable[[str], None]) -> Iterator[str]:
     """Yields "127.0.0.1:PORT", which leads to `port` of the pod until the context ends.
 
-    `notice` is told, from other threads, why a connection could not be made. Raises `Unreachable` at the start where
+    `notice` is told, from other threads, why a connection could not be made, each reason once in a row. Raises `Unreachable` at the start where
     there is no pod to connect to.
     """
     ready_pod(api, choice)
@@ -42,6 +42,7 @@ class Forwarding:
         self._lock = threading.Lock()
         self._open: dict[socket.socket, threading.Thread] = {}
         self._ending = False
+        self._told = ""  # why the last connection could not be made
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self._accepting = threading.Thread(target=self._accept, name="port-forward", daemon=True)
@@ -77,10 +78,12 @@ class Forwarding:
         """One connection, to its end."""
         try:
             with Tunnel(self._api, self._choice.namespace, ready_pod(self._api, self._choice), self._port) as tunnel:
+                self._told = ""
                 tunnel.carry(local)
         except Unreachable as error:
-            if not self._ending:
-                self._notice(str(error))
+            if not self._ending and str(error) != self._told:
+                self._told = str(error)
+                self._notice(self._told)
         finally:
             with self._lock:
                 self._open.pop(local, None)

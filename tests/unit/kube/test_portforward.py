@@ -168,6 +168,17 @@ def test_what_cannot_be_connected_is_closed_with_a_reason(
     assert len(notices) == 1
 
 
+def test_a_reason_is_told_once_in_a_row(tmp_path: Path) -> None:
+    """Who tries again all the time reads it once; after a connection that was made it is news again."""
+    gone = (pods(), pods(), pods(pod("a")), tunnelled(shout), pods())
+    with forwarded(tmp_path, pods(pod("a")), *gone) as (_, address, notices):
+        for content in (b"", b"", b"bye", b""):
+            with connected(address) as client:
+                client.sendall(content)
+                assert client.recv(10) == b""
+    assert len(notices) == 2
+
+
 def test_no_pod_at_the_start_is_an_error(tmp_path: Path) -> None:
     """Before anything listens, with the namespace and the labels."""
     with api_server(tmp_path) as (server, api):
