@@ -23,8 +23,8 @@ JOIN_S = 2.0
 def forward_to(api: Api, choice: PodChoice, port: int, notice: Callable[[str], None]) -> Iterator[str]:
     """Yields "127.0.0.1:PORT", which leads to `port` of the pod until the context ends.
 
-    `notice` is told, from other threads, why a connection could not be made, each reason once in a row. Raises `Unreachable` at the start where
-    there is no pod to connect to.
+    `notice` is told, from other threads, why a connection could not be made, each reason once in a row. Raises
+    `Unreachable` at the start where there is no pod to connect to.
     """
     ready_pod(api, choice)
     forwarding = Forwarding(api, choice, port, notice)
