@@ -119,6 +119,22 @@ def test_unknown_kernel() -> None:
         kernels.fetched("5.4")
 
 
+@pytest.mark.parametrize(
+    ("console", "again"),
+    [
+        (b"Oops: int3\nKernel panic - not syncing\n", True),
+        (b"guest: begins\r\nKernel panic - not syncing\n", False),
+        (b"booting\n", False),
+        (None, False),
+    ],
+)
+def test_only_a_panic_at_boot_is_worth_another_boot(tmp_path: Path, console: bytes | None, again: bool) -> None:
+    """What our programs do to a kernel must be seen."""
+    if console is not None:
+        (tmp_path / "console").write_bytes(console)
+    assert boot.died_booting(tmp_path / "console") is again
+
+
 def test_missing_qemu_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A machine without QEMU gets its name and status 1, and nothing is skipped."""
     folder = tmp_path / "6.1"

@@ -43,6 +43,8 @@ end_others() { # whatever the command left behind: nothing may hold its output s
     done 2>/dev/null
 }
 
+echo "guest: begins" > /dev/console # from here on a panic is news: tools.vm.boot starts nothing over
+
 set -e # without all of this the guest is no use: it ends, and its console says why
 cd /
 prepare
