@@ -19,7 +19,7 @@ from bulkhead.errors import Unreachable
 from bulkhead.kube.client import Api
 from bulkhead.kube.errors import ApiRefused, Expired, Forbidden, Invalid, TooManyRequests, no_answer, pause_at_least_s
 from bulkhead.kube.pacing import Backoff
-from bulkhead.kube.picture import Object, Picture, version_of, with_kinds
+from bulkhead.kube.picture import Object, Picture, slim, version_of, with_kinds
 from bulkhead.kube.stream import Event, EventStream
 from bulkhead.log import get_log
 
@@ -60,7 +60,7 @@ class Reflector:
     """`on_replace` gets all objects at once, never a part; `on_event` ADDED, MODIFIED or DELETED with the object.
 
     Both are called by the thread in `run`, one at a time, and must not raise. Objects are as the server has them, with
-    apiVersion and kind.
+    apiVersion and kind, without managedFields.
     """
 
     def __init__(  # noqa: PLR0913  # what to watch, whom to tell, and two things that are seldom said
@@ -220,7 +220,7 @@ class Reflector:
             with self._calling:
                 if self._stopping.is_set():
                     return
-                self._on_event(kind, value)
+                self._on_event(kind, slim(value))
         self._version = version
 
     def _heard(self) -> None:
