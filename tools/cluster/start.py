@@ -44,6 +44,9 @@ def for_us(kernel: str = KERNEL) -> Iterator[Cluster]:
     try:
         _await_ready(running)
         yield Cluster(references)
+        if running.poll() is not None:
+            _pass_on_messages()
+            raise BenchError("the cluster ended by itself while it was used; what it said is above")
     finally:
         _end(running)
 
@@ -126,6 +129,11 @@ def _await_ready(running: subprocess.Popen[bytes]) -> None:
     except KeyboardInterrupt:
         _end(running)
         raise
+
+
+def _pass_on_messages() -> None:
+    sys.stderr.write(MESSAGES.read_text(errors="replace"))
+    sys.stderr.flush()
 
 
 def _is_ready(number: int) -> bool:

@@ -26,6 +26,7 @@ from tools.cluster.progress import say
 from tools.vm.kernels import fetched
 
 LOCK = CLUSTER / ".run.lock"
+FAILED = CLUSTER / "failed"  # the folder of the last run that failed
 READY = "ready"  # in the run's folder, with the supervisor's process id in it
 LOGS = "logs"
 ADDRESS_TAKEN = "address-taken"
@@ -106,6 +107,8 @@ def _run(kernel: str, disk: Path) -> None:
             _hold(ends, kernel, disk)
     except BenchError:
         print(programs.tails(RUN), file=sys.stderr, flush=True)
+        shutil.rmtree(FAILED, ignore_errors=True)
+        RUN.rename(FAILED)  # the next run begins with a new folder
         raise
     finally:
         (RUN / READY).unlink(missing_ok=True)
@@ -152,13 +155,13 @@ def _wait_for_node(api: Api, parts: list[Program], began: float) -> None:
             return
         _check(parts)
         time.sleep(LOOK_S)
-    raise BenchError(f"the node was not ready after {NODE_READY_S:g} s; everything was ended, the logs are in {RUN}")
+    raise BenchError(f"the node was not ready after {NODE_READY_S:g} s; everything was ended, the logs are in {FAILED}")
 
 
 def _check(parts: list[Program]) -> None:
     for part in parts:
         if part.has_ended():
-            raise BenchError(f"{part.name} ended by itself; everything else was ended, the logs are in {RUN}")
+            raise BenchError(f"{part.name} ended by itself; everything else was ended, the logs are in {FAILED}")
 
 
 def _told(_signal: int, _frame: FrameType | None) -> None:
