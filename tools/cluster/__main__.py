@@ -58,7 +58,7 @@ def _do(options: argparse.Namespace) -> int:
             return _status()
         case "on-node":
             answer = Cluster().tried_on_node(" ".join(options.command))
-            print(answer.output)
+            print(answer.output, end="")
             return answer.status
     return 0
 

@@ -33,14 +33,13 @@ prepare_files() {
 }
 
 prepare_network() {
-	local interface
 	modprobe -a virtio_net br_netfilter nf_conntrack
 	device /sys/class/net/eth0
-	interface=eth0
-	ip link set "$interface" up
-	ip addr add "$NODE_IP/24" dev "$interface"
+	ip link set eth0 up
+	ip addr add "$NODE_IP/24" dev eth0
 	ip route add default via "$GATEWAY"
-	sysctl -qw net.ipv4.ip_forward=1 net.bridge.bridge-nf-call-iptables=1
+	echo 1 >/proc/sys/net/ipv4/ip_forward
+	echo 1 >/proc/sys/net/bridge/bridge-nf-call-iptables # answers between pods of one service pass kube-proxy's rules
 	nft -f "$CONFIG/rules.nft"
 	cp "$CONFIG/network.json" "$CNI_CONFIG/10-bench.conflist"
 }
