@@ -57,9 +57,12 @@ prepare_files
 prepare_network
 "$COMMANDS" </dev/null &
 say "booted $(uname -r)"
-start containerd --config "$CONFIG/containerd.toml"
 start kube-proxy "${PROXY_ARGUMENTS[@]}"
-until [[ -S $CONTAINERD ]]; do sleep 0.2; done
+start containerd --config "$CONFIG/containerd.toml"
+while [[ ! -S $CONTAINERD ]]; do
+	kill -0 $! # it ends where its configuration is wrong
+	sleep 0.2
+done
 say "containerd answers"
 start kubelet --config "$CONFIG/kubelet.json" "${KUBELET_ARGUMENTS[@]}"
 wait -n -p ended "${!started[@]}" || true
