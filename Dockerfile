@@ -42,7 +42,8 @@ RUN /workshop/bin/pip --python /opt/bulkhead/bin/python install --quiet --no-cac
     && find /opt/bulkhead/lib -name '*.so' -exec strip --strip-unneeded {} + \
     && python3 -m compileall -q -f --invalidation-mode unchecked-hash /opt/bulkhead/lib
 
-# The Kubernetes client's asynchronous half is a copy of the other one with dependencies of its own; the agent uses threads.
+# The Kubernetes client's asynchronous half is a copy of the other one with dependencies of its own; the agent uses
+# threads.
 FROM workshop AS agent-packages
 RUN /workshop/bin/pip --python /opt/bulkhead/bin/python install --quiet --no-cache-dir --disable-pip-version-check \
         --no-compile --only-binary :all: \
@@ -60,7 +61,7 @@ COPY agent /source/agent
 RUN /workshop/bin/pip wheel --quiet --no-cache-dir --disable-pip-version-check \
         --no-deps --no-build-isolation --wheel-dir /wheels /source \
     && /workshop/bin/pip --python /opt/bulkhead/bin/python install --quiet --disable-pip-version-check \
-        --no-compile --no-deps --no-index --root /out /wheels/*.whl \
+        --no-compile --no-deps --no-index --no-warn-script-location --root /out /wheels/*.whl \
     && python3 -m compileall -q -f --invalidation-mode unchecked-hash -s /out -p / /out
 
 FROM runtime AS collector
@@ -69,25 +70,25 @@ LABEL org.opencontainers.image.title="Bulkhead collector" \
       org.opencontainers.image.description="Keeps and serves the violations that Bulkhead's agents report" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}"
-COPY --from=collector-packages /opt/bulkhead /opt/bulkhead
-COPY --from=project /out /
 # A number, so that Kubernetes can tell that it is not root (runAsNonRoot).
 USER 65532
 ENTRYPOINT ["bulkhead"]
 CMD ["collector"]
+COPY --from=collector-packages /opt/bulkhead /opt/bulkhead
+COPY --from=project /out /
 
 FROM compiler AS agent
 ARG VERSION=unknown
-# The licence of the probes, which the kernel loads, is named in each of them.
+# The probes, which the kernel loads, name their licences themselves.
 LABEL org.opencontainers.image.title="Bulkhead agent" \
       org.opencontainers.image.description="Enforces security policies on the workloads of a node with BPF LSM" \
       org.opencontainers.image.licenses="Apache-2.0 AND (GPL-2.0-only OR BSD-2-Clause)" \
       org.opencontainers.image.version="${VERSION}"
-COPY --from=agent-packages /opt/bulkhead /opt/bulkhead
-COPY probes /usr/share/bulkhead/probes
-COPY --from=project /out /
-# Root, for files of the node that only root reads: /sys/fs/bpf, every container's cgroup and /proc. Its power is what the
-# chart leaves of root's capabilities.
+# Root, for what only root may open on a node: /sys/fs/bpf, every container's cgroup and /proc. What root may do beyond
+# that is what the chart leaves of its capabilities.
 USER 0
 ENTRYPOINT ["bulkhead"]
 CMD ["agent"]
+COPY --from=agent-packages /opt/bulkhead /opt/bulkhead
+COPY probes /usr/share/bulkhead/probes
+COPY --from=project /out /
