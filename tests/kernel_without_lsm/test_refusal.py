@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
@@ -48,6 +52,40 @@ def test_the_agent_loads_nothing(policies: Path) -> None:
     expect_refusal(
         bulkhead("agent", "--policies", str(policies), "--cgroup", "/sys/fs/cgroup/x/*", "--pins", str(pins))
     )
+    assert not pins.exists()
+
+
+class NodeStates(BaseHTTPRequestHandler):
+    """As much of an API server as takes what is applied."""
+
+    applied: ClassVar[list[tuple[str, dict[str, Any]]]] = []
+
+    def do_PATCH(self) -> None:
+        """Keep the object."""
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.applied.append((self.path.partition("?")[0], body))
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+
+def test_the_agent_in_a_cluster_tells_why(tmp_path: Path) -> None:
+    """Its node's NodeState is not ready and says what is missing; nothing is loaded."""
+    pins = Path("/sys/fs/bpf/refused")
+    with ThreadingHTTPServer(("127.0.0.1", 0), NodeStates) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        cluster = {"name": "c", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}
+        context = {"name": "x", "context": {"cluster": "c", "user": "u"}}
+        config = {"clusters": [cluster], "users": [{"name": "u", "user": {}}], "contexts": [context]}
+        (tmp_path / "config").write_text(json.dumps({**config, "kind": "Config", "current-context": "x"}))
+        words = ("--kubeconfig", str(tmp_path / "config"), "--node", "n1", "--state", str(tmp_path / "state"))
+        expect_refusal(bulkhead("agent", *words, "--pins", str(pins)))
+        server.shutdown()
+    path, body = NodeStates.applied[-1]
+    assert path == "/apis/bulkhead.dev/v1alpha1/nodestates/n1/status"
+    (condition,) = body["status"]["conditions"]
+    assert (condition["type"], condition["status"], condition["reason"]) == ("Ready", "False", "KernelUnable")
+    assert "without bpf: it cannot enforce" in condition["message"]
     assert not pins.exists()
 
 

@@ -65,7 +65,9 @@ class Shop:
 
     def apply(self, policy: Mapping[str, Any]) -> dict[str, Any]:
         """Make or change a policy; returns it as the API server has it."""
-        told = self.kubectl("apply", "-f", "-", "-o", "json", stdin=json.dumps(policy))
+        written = {key: policy[key] for key in ("apiVersion", "kind", "spec")}
+        written["metadata"] = {key: policy["metadata"][key] for key in ("name", "namespace")}
+        told = self.kubectl("apply", "-f", "-", "-o", "json", stdin=json.dumps(written))
         made: dict[str, Any] = json.loads(told)
         return made
 
