@@ -80,11 +80,19 @@ def compile_s() -> float:
     return time.perf_counter() - began
 
 
+def cluster() -> Any:
+    """Install, policy, start and memory in a cluster; images must be built (`make image`)."""
+    before = os.getloadavg()[0]
+    subprocess.run([sys.executable, "-m", "tests.bench.cluster", str(CACHE)], check=True, cwd=CHECKOUT)
+    return {**json.loads((CACHE / "cluster.json").read_text()), "other_load": before}
+
+
 PARTS: dict[str, Callable[[], Any]] = {
     "compile_s": compile_s,
     "throughput": throughput,
     "operation": operation,
     "instructions": instructions,
+    "cluster": cluster,
 }
 
 

@@ -30,6 +30,7 @@ COLUMNS = {
     "exec": "vfork+exec",
 }
 NO_POLICY_AIM, REMEMBERED_AIM = 1.5, 0.35
+IMAGE_AIMS_MB = {"agent": 450, "collector": 150}
 LOAD_AIM_S, THROUGHPUT_AIM, MEMORY_AIM_MIB = 1.0, 200_000, 90
 
 
@@ -60,6 +61,10 @@ def measured_part(results: Mapping[str, Any]) -> str:
         "### From spool to store",
         f"The machine's load average before was {results['throughput']['other_load']:.1f}.",
         table(("what", "measured"), ((f"`{key}`", number(value)) for key, value in throughput.items())),
+        "### In a cluster",
+        f"The machine's load average before the cluster was started was {results['cluster']['other_load']:.1f}. The "
+        "node is emulated; kubectl, Helm and the control plane are not.",
+        table(("what", "measured", "aim", ""), cluster_rows(results["cluster"])),
         "### Footprint in the kernel",
         footprint_table(operation),
     ]
@@ -134,6 +139,37 @@ def latency_table(operation: Mapping[str, Any]) -> str:
         ("seconds to load and attach", f"{operation['load']['load_s']:.2f}"),
     ]
     return table(("what", "in the emulated machine"), rows)
+
+
+def cluster_rows(cluster: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+    """Times, memory and images."""
+    policy, memory = cluster["policy"], cluster["memory"]
+    rows = [
+        ("`helm install` to agent and collector ready", seconds(cluster["install_to_ready_s"]), "", ""),
+        (
+            "`helm install` to the first denial seen, a policy applied between",
+            seconds(cluster["install_to_denial_s"]),
+            "",
+            "",
+        ),
+        ("`kubectl apply` of a policy until it has returned", seconds(policy["created_s"]), "", ""),
+        ("the same until the agent has accepted it", seconds(policy["accepted_s"]), "", ""),
+        ("the same until it is in force on a container", seconds(policy["in_force_s"]), "", ""),
+        ("the same until NodeState says so", seconds(policy["told_s"]), "", ""),
+        ("agent's process to enforcing, programs compiled before", seconds(cluster["warm_s"]), "", ""),
+        ("agent's process to enforcing, programs to be compiled", seconds(cluster["cold_s"]), "", ""),
+        ("agent at rest, resident", f"{memory['agent_mib']:.0f} MiB", "", ""),
+        ("collector at rest, resident", f"{memory['collector_mib']:.0f} MiB", "", ""),
+    ]
+    for name, aim in IMAGE_AIMS_MB.items():
+        size = cluster["image_bytes"][name] / 1e6
+        rows.append((f"image of the {name}, unpacked", f"{size:.0f} MB", f"≤ {aim} MB", met(size <= aim)))
+    return rows
+
+
+def seconds(value: float) -> str:
+    """A time."""
+    return f"{value:.1f} s"
 
 
 def footprint_table(operation: Mapping[str, Any]) -> str:
