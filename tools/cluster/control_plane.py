@@ -34,7 +34,7 @@ def start(credentials: Credentials, folder: Path, ends: ExitStack) -> list[Progr
 
     etcd = begin("etcd", etcd_arguments(folder / "etcd"))
     api_server = begin("kube-apiserver", api_server_arguments(credentials))
-    _wait(credentials, [etcd, api_server])
+    wait_until_ready(credentials, [etcd, api_server])
     begin("kube-controller-manager", controller_manager_arguments(credentials))
     begin("kube-scheduler", scheduler_arguments(credentials))
     return running
@@ -93,7 +93,7 @@ def _component(config: Path, port: int) -> list[str]:
     return [*files, f"--bind-address={LOOPBACK}", f"--secure-port={port}", "--leader-elect=false"]
 
 
-def _wait(credentials: Credentials, running: list[Program]) -> None:
+def wait_until_ready(credentials: Credentials, running: list[Program]) -> None:
     """Until the API server calls itself ready."""
     api = Api(credentials)
     deadline = time.monotonic() + READY_S
