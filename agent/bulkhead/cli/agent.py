@@ -41,6 +41,9 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--cgroup", metavar="GLOB", help="cgroups to put under them")
     parser.add_argument("--label", dest="labels", action="append", default=[], metavar="K=V")
     parser.add_argument("--kubeconfig", type=Path, metavar="FILE", help="how to reach the API server from outside")
+    parser.add_argument(
+        "--pod-uid", default="", metavar="UID", help="of the agent's own pod, which no policy holds for"
+    )
     parser.add_argument("--ready-file", type=Path, metavar="FILE", help="made when everything asked for is enforced")
     parser.add_argument("--remove", action="store_true", help="take all of Bulkhead out of this kernel, then wait")
     parser.add_argument("--node", default=os.uname().nodename, metavar="NAME", help="this node's name (%(default)s)")
@@ -94,11 +97,12 @@ def _standalone(arguments: argparse.Namespace, paths: Paths) -> Input:
 
 def _cluster(arguments: argparse.Namespace, paths: Paths) -> Input:
     from bulkhead.agent.cluster.input import ClusterInput  # noqa: PLC0415
+    from bulkhead.agent.cluster.statement import NodeFacts  # noqa: PLC0415
     from bulkhead.agent.main import node_identity  # noqa: PLC0415
     from bulkhead.kube.client import connect  # noqa: PLC0415
 
-    boot_id = node_identity(arguments.node).boot_id
-    return ClusterInput(connect(arguments.kubeconfig), arguments.node, boot_id, paths.state / "accepted")
+    facts = NodeFacts(arguments.node, os.uname().release, node_identity(arguments.node).boot_id)
+    return ClusterInput(connect(arguments.kubeconfig), facts, paths.state / "accepted", arguments.pod_uid)
 
 
 def _tls(arguments: argparse.Namespace) -> TlsFiles | None:

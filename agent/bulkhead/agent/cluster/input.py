@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -20,13 +19,16 @@ from bulkhead.node.kubepods import ContainerCgroups
 
 
 class ClusterInput:
-    """What one node's agent hears from the API server, and tells it. `accepted` keeps good versions of policies."""
+    """What one node's agent hears from the API server, and tells it.
 
-    def __init__(self, api: Api, node: str, boot_id: str, accepted: Path) -> None:
+    `accepted` keeps good versions of policies, `own_uid` is that of the agent's own pod, if it is in one.
+    """
+
+    def __init__(self, api: Api, facts: NodeFacts, accepted: Path, own_uid: str = "") -> None:
         self._state = ClusterState(accepted)
-        self._watching = Watching(api, self._state, node)
-        self._teller = Teller(api, NodeFacts(node, os.uname().release, boot_id), self._state)
-        self.source = ClusterSource(self._state, ContainerCgroups(cgroups.mount_point()))
+        self._watching = Watching(api, self._state, facts.name)
+        self._teller = Teller(api, facts, self._state)
+        self.source = ClusterSource(self._state, ContainerCgroups(cgroups.mount_point()), own_uid)
 
     @property
     def changed(self) -> threading.Event:

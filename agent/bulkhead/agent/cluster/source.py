@@ -37,10 +37,14 @@ class Selected:
 
 
 class ClusterSource:
-    """`agent.source.Source` over what the API server tells."""
+    """`agent.source.Source` over what the API server tells.
 
-    def __init__(self, state: ClusterState, cgroups: ContainerCgroups) -> None:
+    The agent's own pod, `own_uid`, is under no policy: one that denies the agent what it needs could not be taken back.
+    """
+
+    def __init__(self, state: ClusterState, cgroups: ContainerCgroups, own_uid: str = "") -> None:
         self._state = state
+        self._own_uid = own_uid
         self._cgroups = cgroups
         self._version = -1
         self._selected: tuple[Selected, ...] = ()
@@ -52,7 +56,7 @@ class ClusterSource:
         if snapshot is None:
             return None
         if snapshot.version != self._version:
-            self._selected = tuple(select(snapshot))
+            self._selected = tuple(each for each in select(snapshot) if each.pod.uid != self._own_uid)
             self._version = snapshot.version
         found = self._cgroups.find(selected.name for selected in self._selected)
         self._forget_departed(snapshot, {uid for uid, _ in found})

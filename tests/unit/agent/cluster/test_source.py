@@ -68,6 +68,14 @@ def test_a_container_comes_with_its_names(source: ClusterSource, tmp_path: Path)
     assert len(assignment.policies) == 1
 
 
+def test_the_agents_own_pod_is_left_alone(state: ClusterState, tmp_path: Path) -> None:
+    """A policy that selects everything must not take from the agent what it needs to take the policy back."""
+    (tmp_path / "cgroup" / POD / CONTAINER).mkdir(parents=True)
+    found = ContainerCgroups(tmp_path / "cgroup")
+    assert names(ClusterSource(state, found, own_uid="another")) == ["shop/web-0/web"]
+    assert names(ClusterSource(state, found, own_uid=UID)) == []
+
+
 def test_labels_decide(source: ClusterSource, state: ClusterState) -> None:
     """A pod that is no longer selected is not in the answer."""
     state.change("Pod", "MODIFIED", pod(labels={"app": "db"}))
