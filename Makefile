@@ -42,7 +42,8 @@ test: setup ## every test that continuous integration runs
 	@$(MAKE) --no-print-directory test-kernel KERNEL=6.1
 	@$(MAKE) --no-print-directory test-kernel KERNEL=6.12
 	@$(MAKE) --no-print-directory test-without-lsm
-	@cd $(LOGS); for name in unit kernel-6.1 kernel-6.12 without-lsm; do \
+	@$(MAKE) --no-print-directory test-cluster
+	@cd $(LOGS); for name in unit kernel-6.1 kernel-6.12 without-lsm cluster; do \
 		echo "$$name:"; grep -aE ' in [0-9.]+s' $$name.log | tail -n 1; done
 
 .PHONY: test-unit
