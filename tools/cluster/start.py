@@ -18,7 +18,8 @@ from pathlib import Path
 
 from tools.cluster import CLUSTER, RUN, BenchError, archive, binaries, images, images_disk, supervisor
 from tools.cluster.cluster import Cluster
-from tools.vm import CHECKOUT, kernels
+from tools.cluster.progress import say
+from tools.vm import CHECKOUT, boot, kernels
 
 KERNEL = "6.12"
 MESSAGES = CLUSTER / "supervisor.log"
@@ -30,7 +31,7 @@ LOOK_S = 0.2
 def up(kernel: str = KERNEL) -> Cluster:
     """A cluster that stays when we end. Raises `BenchError`, also where one is up already."""
     disk, references = _prepared(kernel)
-    _await_ready(_supervisor(kernel, disk, tied=False))
+    _brought_up(kernel, disk, tied=False)
     (RUN / IMAGES).write_text("\n".join(references))
     (RUN / DISK).write_text(disk.name)
     return Cluster(references)
@@ -40,9 +41,8 @@ def up(kernel: str = KERNEL) -> Cluster:
 def for_us(kernel: str = KERNEL) -> Iterator[Cluster]:
     """A cluster that ends with the context, and with this process however that ends. Raises `BenchError`."""
     disk, references = _prepared(kernel)
-    running = _supervisor(kernel, disk, tied=True)
+    running = _brought_up(kernel, disk, tied=True)
     try:
-        _await_ready(running)
         yield Cluster(references)
         if running.poll() is not None:
             _pass_on_messages()
@@ -97,6 +97,21 @@ def _prepared(kernel: str) -> tuple[Path, tuple[str, ...]]:
     return images_disk.prepare(archives), tuple(name for path in archives for name in archive.names(path))
 
 
+def _brought_up(kernel: str, disk: Path, *, tied: bool) -> subprocess.Popen[bytes]:
+    """The supervisor of a cluster that is ready. A kernel that panicked at boot (`boot.died_booting`) is booted again."""
+    for last in (False,) * (boot.BOOTS - 1) + (True,):
+        running = _supervisor(kernel, disk, tied=tied)
+        try:
+            _await_ready(running)
+        except BenchError:
+            if last or not boot.died_booting(supervisor.FAILED / "node/console.log"):
+                raise
+            say("the node's kernel panicked while it booted; once more")
+        else:
+            break
+    return running
+
+
 def _supervisor(kernel: str, disk: Path, *, tied: bool) -> subprocess.Popen[bytes]:
     """A supervisor that starts; tied to us, it is told to end when we end."""
     tie = ["setpriv", "--pdeathsig", "TERM", "--"] if tied else []
@@ -114,7 +129,7 @@ def _supervisor(kernel: str, disk: Path, *, tied: bool) -> subprocess.Popen[byte
 
 
 def _await_ready(running: subprocess.Popen[bytes]) -> None:
-    """Pass on the supervisor's messages until its cluster is ready. It is ended where we are interrupted."""
+    """Pass on the supervisor's messages until its cluster is ready; where that fails it is ended."""
     try:
         with MESSAGES.open("rb") as messages:
             while True:
@@ -126,7 +141,7 @@ def _await_ready(running: subprocess.Popen[bytes]) -> None:
                 if _is_ready(running.pid):
                     return
                 time.sleep(LOOK_S)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BenchError):
         _end(running)
         raise
 
