@@ -4,16 +4,16 @@
 # costs the last two layers.
 ARG BASE=debian:bookworm-slim
 
-# Python without its packaging tools, documentation and toys. Bytecode that is never checked against its source: it starts
-# faster and is the same on every build.
+# Python without its packaging tools, documentation and toys. Bytecode that is never checked against its source: it
+# starts faster and is the same on every build.
 FROM ${BASE} AS runtime
 RUN apt-get update -qq \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3 \
     && apt-get clean \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/cache/ldconfig/* /var/log/* \
         /usr/lib/python3*/pydoc_data /usr/lib/python3*/test /usr/lib/python3*/turtle.py \
-    && find /usr/lib/python3* -name __pycache__ -prune -exec rm -rf {} + \
-    && python3 -m compileall -q --invalidation-mode unchecked-hash /usr/lib/python3*
+    && find /usr/lib/python3* /usr/share/python3 -name __pycache__ -prune -exec rm -rf {} + \
+    && python3 -B -m compileall -q -f --invalidation-mode unchecked-hash /usr/lib/python3*
 ENV PATH=/opt/bulkhead/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 # bcc is Debian's python3-bpfcc: PyPI's package of that name is something else.

@@ -56,7 +56,9 @@ def staged(suite: str, folder: Path) -> dict[Path, str]:
 
 def marks() -> set[bytes]:
     """What betrays this machine: hosts of its registries and proxies, and its own certificate authorities."""
-    texts = [*_apt_files(), apt_settings(_output(["apt-config", "dump"])), *pip_settings(_pip_config()).values()]
+    texts = [uri for text in _apt_files() for source in sources.sources_in(text) for uri in source.uris]
+    texts += re.findall(r"^.*::Proxy\b.*$", apt_settings(_output(["apt-config", "dump"])), re.MULTILINE)
+    texts += pip_settings(_pip_config()).values()
     texts += [value for name, value in os.environ.items() if name.lower() in ("http_proxy", "https_proxy")]
     certificates = [file.read_text() for file in OWN_AUTHORITIES.rglob("*.crt")]
     return {mark.encode() for mark in hosts(texts) | certificate_marks(certificates)}
@@ -93,7 +95,7 @@ def pip_settings(listing: str) -> dict[str, str]:
 
 
 def hosts(texts: Iterable[str]) -> set[str]:
-    """The hosts of all addresses in `texts`; comments count, this machine itself does not."""
+    """The hosts of all addresses in `texts`, save this machine itself."""
     addresses = (address for text in texts for address in re.findall(r"[a-z+]+://[^\s\"'\]]+", text))
     return {host for address in addresses if (host := urlsplit(address).hostname) and host not in _HERE}
 

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from bulkhead import __version__
 from tools.image import CHECKOUT, IMAGES, NAMES, ImageError, base, builder, inputs, machine, traces
@@ -24,12 +25,21 @@ def made(names: list[str]) -> dict[str, Path]:
     """The archives of the images `names`, built where their inputs have changed. Raises `ImageError`."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     with (IMAGES / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two of us would build the same
+        _wait_for(lock)
         missing = [name for name in names if not _is_made(name)]
         if missing:
             _check_machine()
             _make(missing)
     return {name: _archive(name) for name in names}
+
+
+def _wait_for(lock: IO[str]) -> None:
+    """Two of us would build the same, and the second finds it made."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        builder.say("waiting for another build of images to end")
+        fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 def key(name: str) -> str:
