@@ -68,5 +68,5 @@ def test_missing_tools_are_named(images: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_failed_step_shows_what_it_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last of its output, its command and its status are in the error."""
     monkeypatch.setattr(builder, "LOG", tmp_path / "log")
-    with pytest.raises(ImageError, match="(?s)no space.*`sh -c .*ended with 3; the archive is as it was"):
+    with pytest.raises(ImageError, match=r"(?s)no space.*`sh -c .*ended with 3; the archive is as it was"):
         builder.run(["sh", "-c", "echo no space >&2; exit 3"])
