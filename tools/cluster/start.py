@@ -98,7 +98,7 @@ def _prepared(kernel: str) -> tuple[Path, tuple[str, ...]]:
 
 
 def _brought_up(kernel: str, disk: Path, *, tied: bool) -> subprocess.Popen[bytes]:
-    """The supervisor of a cluster that is ready. A kernel that panicked at boot (`boot.died_booting`) is booted again."""
+    """The supervisor of a cluster that is ready. A kernel that panics while it boots is booted again."""
     for last in (False,) * (boot.BOOTS - 1) + (True,):
         running = _supervisor(kernel, disk, tied=tied)
         try:
