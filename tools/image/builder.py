@@ -10,8 +10,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from tools.image import IMAGES, ImageError
@@ -75,4 +77,16 @@ def save(name: str, archive: Path) -> None:
 
 
 def _buildah() -> list[str]:
-    return ["unshare", "--mount", "buildah", "--root", str(STORE), "--runroot", str(IMAGES / "run")]
+    store = ["--root", str(STORE), "--runroot", str(IMAGES / "run"), "--storage-driver", _driver()]
+    return ["unshare", "--mount", "buildah", *store]
+
+
+@cache
+def _driver() -> str:
+    """How the store keeps layers, tried out: buildah would try, too, but then takes its trial for an older store."""
+    with tempfile.TemporaryDirectory(prefix=".overlay.", dir=IMAGES) as folder:
+        for name in ("lower", "upper", "work", "all"):
+            (Path(folder) / name).mkdir()
+        trial = ["mount", "-t", "overlay", "overlay", "-o", "lowerdir=lower,upperdir=upper,workdir=work", "all"]
+        result = subprocess.run(["unshare", "--mount", *trial], cwd=folder, capture_output=True, check=False)
+    return "vfs" if result.returncode else "overlay"
