@@ -11,6 +11,7 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bulkhead.agent.complaints import Complaints
 from bulkhead.agent.names import EnforcerNames
 from bulkhead.agent.pump import Pump
 from bulkhead.agent.source import Input
@@ -73,7 +74,8 @@ def run_agent(settings: AgentSettings, asked: Input) -> None:
     pump = Pump(instance, reporter, LedgerKeeper(ledger_path, reporter, node.boot_id).keep)
     if instance.maps_kept:
         pump.take_over()
-    _run(settings, asked, Sync(enforcer, asked.source), pump, _stream(settings, spool))
+    sync, stream = Sync(enforcer, asked.source), _stream(settings, spool)
+    _run(settings, asked, _Parts(sync, pump, Complaints(instance), stream))
     log.info("agent_stopped", enforced=len(enforcer.containers()))
 
 
@@ -84,27 +86,38 @@ def _loaded(settings: AgentSettings) -> Instance:
     return instance
 
 
-def _run(settings: AgentSettings, asked: Input, sync: Sync, pump: Pump, stream: Stream | None) -> None:
+@dataclass(frozen=True)
+class _Parts:
+    """What runs."""
+
+    sync: Sync
+    pump: Pump
+    complaints: Complaints
+    stream: Stream | None
+
+
+def _run(settings: AgentSettings, asked: Input, parts: _Parts) -> None:
     """All tasks, until a signal comes or one fails."""
     stopping = threading.Event()
     supervisor = Supervisor()
-    supervisor.start("pump", pump.run)
-    for name, task in asked.tasks(sync).items():
+    supervisor.start("pump", parts.pump.run)
+    supervisor.start("complaints", lambda: parts.complaints.run(stopping))
+    for name, task in asked.tasks(parts.sync).items():
         supervisor.start(name, task)
-    supervisor.start("sync", lambda: _sync_until(stopping, sync, asked, settings))
-    if stream:
-        stream.start()
+    supervisor.start("sync", lambda: _sync_until(stopping, parts.sync, asked, settings))
+    if parts.stream:
+        parts.stream.start()
     try:
         supervisor.wait()
     finally:
         stopping.set()
         asked.changed.set()
         asked.stop()
-        pump.stop()
+        parts.pump.stop()
         supervisor.join(DRAIN_S)
-        if stream:
-            stream.drain(DRAIN_S)
-            stream.stop()
+        if parts.stream:
+            parts.stream.drain(DRAIN_S)
+            parts.stream.stop()
 
 
 class LedgerKeeper:
