@@ -19,6 +19,7 @@ from tools.cluster.cluster import Cluster
 
 DPKG = ("/usr/bin/dpkg", "--version")
 ALLOWED_S = 30.0
+VERDICTS_S = 120.0
 
 
 def agent_pod(cluster: Cluster) -> str:
@@ -93,12 +94,22 @@ def api_server_stopped() -> Iterator[None]:
         os.kill(number, signal.SIGCONT)
 
 
+def await_verdicts(cluster: Cluster, more: int) -> None:
+    """Until so many more lines are in the container's file; looked at from the node, because kubectl cannot."""
+    count = "cat $(ls /proc/[0-9]*/root/tmp/verdicts 2>/dev/null | head -n 1) | wc -l"
+    wanted = int(cluster.on_node(count)) + more
+    deadline = time.monotonic() + VERDICTS_S
+    while int(cluster.on_node(count)) < wanted:
+        assert time.monotonic() < deadline, "the container has stopped trying"
+        time.sleep(0.5)
+
+
 def test_enforcement_goes_on_without_an_api_server(shop: Shop) -> None:
     """Acts are denied by a process in the container that nobody had to ask the API server for."""
     loop = "while sleep 0.2; do dpkg --version >/dev/null 2>&1 && echo allowed || echo denied; done > /tmp/verdicts"
     shop.act("web", "bash", "-c", f"({loop}) >/dev/null 2>&1 & echo $! > /tmp/loop")
     with api_server_stopped():
-        time.sleep(10)
+        await_verdicts(shop.cluster, 20)
     verdicts = shop.act("web", "bash", "-c", "kill $(cat /tmp/loop); sort /tmp/verdicts | uniq").text
     assert verdicts.split() == ["denied"]
     shop.cluster.kubectl("wait", "node", "--all", "--for=condition=Ready", "--timeout=120s")
