@@ -33,8 +33,12 @@ class Source(Protocol):
     def read(self) -> tuple[Assignment, ...] | None:
         """Every container that should be under a policy now; None as long as that is not known.
 
-        What is not in it is released, so an answer is whole or None.
+        An answer is whole: what is not in it is released, where `is_over` says so.
         """
+        ...
+
+    def is_over(self, container: Container) -> bool:
+        """Whether a container that is in no assignment is to be released, and not only unknown."""
         ...
 
 

@@ -51,7 +51,7 @@ class Sync:
         present = {assignment.container.cgroup_id for assignment in wanted}
         changed = 0
         for container in self._enforcer.containers():
-            if container.cgroup_id not in present:
+            if container.cgroup_id not in present and self._source.is_over(container):
                 self._release(container)
                 changed += 1
         self._forget_all_but(present)

@@ -1,14 +1,14 @@
 """Which container of this node is under which policies: selectors asked, cgroups found.
 
 Selection is worked out anew only when the state has changed; where a container is, and which process stands for it,
-each time. A container stays under its policies as long as its cgroup is there, also when its pod's object has gone.
-Next step: `agent.sync`.
+each time. A container stays under its policies as long as its cgroup is there, also when its pod's object has gone, or
+no longer says that it runs. Next step: `agent.sync`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from bulkhead.agent.cluster.pods import Pod, PodContainer
 from bulkhead.agent.cluster.policies import Accepted
@@ -16,9 +16,11 @@ from bulkhead.agent.cluster.state import ClusterState, Snapshot
 from bulkhead.agent.source import Assignment
 from bulkhead.node.cgroups import Cgroup, first_process
 from bulkhead.node.container import Container
-from bulkhead.node.kubepods import ContainerCgroups
+from bulkhead.node.kubepods import ContainerCgroups, pod_uid
 from bulkhead.policy.rules import PolicyRules
 from bulkhead.policy.select import Candidate, selects
+
+NEVER = -1  # no version of the state
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,10 @@ class ClusterSource:
         self._state = state
         self._own_uid = own_uid
         self._cgroups = cgroups
-        self._version = -1
+        self._version = NEVER
         self._selected: tuple[Selected, ...] = ()
         self._placed: dict[int, Selected] = {}
+        self._pods: set[str] = set()
 
     def read(self) -> tuple[Assignment, ...] | None:
         """None until policies, pods and namespaces have all been listed once."""
@@ -56,22 +59,33 @@ class ClusterSource:
         if snapshot is None:
             return None
         if snapshot.version != self._version:
-            self._selected = tuple(each for each in select(snapshot) if each.pod.uid != self._own_uid)
+            self._selected = tuple(self._select(snapshot))
             self._version = snapshot.version
         found = self._cgroups.find(selected.name for selected in self._selected)
         self._forget_departed(snapshot, {uid for uid, _ in found})
-        placed = {
-            found[selected.name].id: (selected, found[selected.name])
-            for selected in self._selected
-            if selected.name in found
-        }
-        self._placed = {identifier: selected for identifier, (selected, _) in placed.items()}
-        assignments = (_assignment(selected, cgroup) for selected, cgroup in placed.values())
-        return tuple(assignment for assignment in assignments if assignment)
+        present = [(selected, found[selected.name]) for selected in self._selected if selected.name in found]
+        placed = {cgroup.id: selected for selected, cgroup in present}
+        if self._placed.keys() - placed:  # some have ended: look no more for those that only we remember
+            self._version = NEVER
+        self._placed = placed
+        return tuple(_assignment(selected, cgroup) for selected, cgroup in present)
+
+    def is_over(self, container: Container) -> bool:
+        """Not where its pod is unknown and its cgroup is there: it was deleted while no agent ran, and still runs."""
+        uid = pod_uid(container.cgroup.parent.name)
+        return uid in ("", *self._pods) or not container.cgroup.is_dir()
 
     def placed(self) -> dict[int, Selected]:
         """The selected containers that were found at the last look, by cgroup id."""
         return dict(self._placed)
+
+    def _select(self, snapshot: Snapshot) -> Iterator[Selected]:
+        lasting: dict[str, list[PodContainer]] = {}
+        for each in self._placed.values():
+            lasting.setdefault(each.pod.uid, []).append(each.container)
+        pods = [with_lasting(pod, lasting.get(pod.uid, [])) for pod in (*snapshot.pods, *snapshot.departed)]
+        self._pods = {pod.cgroup_uid for pod in pods}
+        return select(snapshot, [pod for pod in pods if pod.uid != self._own_uid])
 
     def _forget_departed(self, snapshot: Snapshot, present: set[str]) -> None:
         for pod in snapshot.departed:
@@ -79,9 +93,15 @@ class ClusterSource:
                 self._state.forget(pod.uid)
 
 
-def select(snapshot: Snapshot) -> Iterator[Selected]:
-    """Every running container that a policy selects. Pure."""
-    for pod in (*snapshot.pods, *snapshot.departed):
+def with_lasting(pod: Pod, placed: Iterable[PodContainer]) -> Pod:
+    """The pod with those of its containers that are in force and that it no longer names. Pure."""
+    named = {container.id for container in pod.containers}
+    return replace(pod, containers=(*pod.containers, *(each for each in placed if each.id not in named)))
+
+
+def select(snapshot: Snapshot, pods: Iterable[Pod]) -> Iterator[Selected]:
+    """Every container of some pods that a policy selects. Pure."""
+    for pod in pods:
         namespace_labels = snapshot.namespaces.get(pod.namespace, {})
         for container in pod.containers:
             candidate = Candidate(pod.namespace, pod.labels, namespace_labels, container.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,35 @@ def test_a_container_outlives_its_pods_object(source: ClusterSource, state: Clus
     snapshot = state.snapshot()
     assert snapshot is not None
     assert snapshot.departed == ()
+
+
+def test_a_status_that_forgets_a_container_releases_nothing(
+    source: ClusterSource, state: ClusterState, tmp_path: Path
+) -> None:
+    """The kubelet may have lost sight of it for a moment: what runs in its cgroup stays under its policies."""
+    assert names(source) == ["shop/web-0/web"]
+    forgotten = pod()
+    forgotten["status"] = {}
+    state.change("Pod", "MODIFIED", forgotten)
+    assert names(source) == ["shop/web-0/web"]
+    shutil.rmtree(tmp_path / "cgroup" / POD)
+    assert names(source) == []
+    assert names(source) == []
+    (tmp_path / "cgroup" / POD / CONTAINER).mkdir(parents=True)
+    assert names(source) == []
+
+
+def test_a_container_of_an_unknown_pod_is_not_over_while_it_runs(source: ClusterSource, tmp_path: Path) -> None:
+    """Its pod was deleted while no agent ran. That of a known pod is over when no policy selects it any more."""
+    (assignment,) = source.read() or ()
+    assert source.is_over(assignment.container)
+    unknown = tmp_path / "cgroup" / POD.replace("0f3a", "ffff") / CONTAINER
+    unknown.mkdir(parents=True)
+    adopted = replace(assignment.container, cgroup=unknown)
+    assert not source.is_over(adopted)
+    assert source.is_over(replace(adopted, cgroup=tmp_path))  # no pod's: an agent without a cluster put it there
+    unknown.rmdir()
+    assert source.is_over(adopted)
 
 
 def test_a_pod_that_a_new_list_lacks_has_departed(source: ClusterSource, state: ClusterState) -> None:
