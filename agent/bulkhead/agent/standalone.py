@@ -14,6 +14,7 @@ from bulkhead.agent.source import Assignment
 from bulkhead.errors import BulkheadError
 from bulkhead.node import cgroups
 from bulkhead.node.container import Container
+from bulkhead.node.processes import Representatives
 
 if TYPE_CHECKING:
     from bulkhead.agent.sync import Sync
@@ -27,12 +28,15 @@ class CgroupSource:
     def __init__(self, policies: PolicyFolder, pattern: str) -> None:
         self._policies = policies
         self._pattern = pattern
+        self._representatives = Representatives()
 
     def read(self) -> tuple[Assignment, ...]:
         """Look at both."""
         self._policies.read()
         rules = self._policies.rules()
-        return tuple(Assignment(_container(cgroup), rules) for cgroup in cgroups.expand(self._pattern))
+        found = cgroups.expand(self._pattern)
+        processes = self._representatives.of(found)
+        return tuple(Assignment(_container(cgroup, processes.get(cgroup.id)), rules) for cgroup in found)
 
     def is_over(self, container: Container) -> bool:
         """Always: the pattern names every container there is."""
@@ -58,7 +62,6 @@ class StandaloneInput:
         """Whoever started the agent reads what it says."""
 
 
-def _container(cgroup: cgroups.Cgroup) -> Container:
+def _container(cgroup: cgroups.Cgroup, process: int | None) -> Container:
     """Where nothing runs yet, the machine's own mounts stand for what will be seen."""
-    process = cgroups.first_process(cgroup.path) or INIT
-    return Container(str(cgroup.path), cgroup.path, cgroup.id, pid=process)
+    return Container(str(cgroup.path), cgroup.path, cgroup.id, pid=process or INIT)

@@ -167,18 +167,6 @@ def walk(path: Path) -> Iterator[Path]:
             continue
 
 
-def first_process(path: Path) -> int | None:
-    """A process of the cgroup or below it, whose mounts stand for the container's; None where there is none."""
-    for each in walk(path):
-        try:
-            first = (each / "cgroup.procs").read_text().split("\n", 1)[0]
-        except OSError:  # it ended, or is threaded
-            continue
-        if first:
-            return int(first)
-    return None
-
-
 def expand(pattern: str) -> tuple[Cgroup, ...]:
     """The cgroups that match a shell pattern (`/sys/fs/cgroup/demo/*`; `**` spans levels), sorted by path.
 

@@ -14,9 +14,10 @@ from bulkhead.agent.cluster.pods import Pod, PodContainer
 from bulkhead.agent.cluster.policies import Accepted
 from bulkhead.agent.cluster.state import ClusterState, Snapshot
 from bulkhead.agent.source import Assignment
-from bulkhead.node.cgroups import Cgroup, first_process
+from bulkhead.node.cgroups import Cgroup
 from bulkhead.node.container import Container
 from bulkhead.node.kubepods import ContainerCgroups, pod_uid
+from bulkhead.node.processes import Representatives
 from bulkhead.policy.rules import PolicyRules
 from bulkhead.policy.select import Candidate, selects
 
@@ -52,6 +53,7 @@ class ClusterSource:
         self._selected: tuple[Selected, ...] = ()
         self._placed: dict[int, Selected] = {}
         self._pods: set[str] = set()
+        self._representatives = Representatives()
 
     def read(self) -> tuple[Assignment, ...] | None:
         """None until policies, pods and namespaces have all been listed once."""
@@ -68,7 +70,8 @@ class ClusterSource:
         if self._placed.keys() - placed:  # some have ended: look no more for those that only we remember
             self._version = NEVER
         self._placed = placed
-        return tuple(_assignment(selected, cgroup) for selected, cgroup in present)
+        processes = self._representatives.of(cgroup for _, cgroup in present)
+        return tuple(_assignment(selected, cgroup, processes.get(cgroup.id)) for selected, cgroup in present)
 
     def is_over(self, container: Container) -> bool:
         """Not where its pod is unknown and its cgroup is there: it was deleted while no agent ran, and still runs."""
@@ -110,14 +113,14 @@ def select(snapshot: Snapshot, pods: Iterable[Pod]) -> Iterator[Selected]:
                 yield Selected(pod, container, policies, tuple(each.rules for each in policies))
 
 
-def _assignment(selected: Selected, cgroup: Cgroup) -> Assignment:
+def _assignment(selected: Selected, cgroup: Cgroup, process: int | None) -> Assignment:
     pod, container = selected.pod, selected.container
     return Assignment(
         Container(
             name=f"{pod.namespace}/{pod.name}/{container.name}",
             cgroup=cgroup.path,
             cgroup_id=cgroup.id,
-            pid=first_process(cgroup.path),
+            pid=process,
             labels=pod.labels,
             namespace=pod.namespace,
             pod=pod.name,

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from bulkhead.agent.cluster import source as source_module
 from bulkhead.agent.cluster.source import ClusterSource
 from bulkhead.agent.cluster.state import ClusterState
 from bulkhead.node import kubepods
@@ -20,9 +19,8 @@ POD = f"kubepods/burstable/pod{UID}"
 
 @pytest.fixture(autouse=True)
 def plain_folders(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder's inode number stands for a cgroup's id, and every one has a process."""
+    """A folder's inode number stands for a cgroup's id."""
     monkeypatch.setattr(kubepods, "cgroup_id", lambda path: path.stat().st_ino)
-    monkeypatch.setattr(source_module, "first_process", lambda path: 1)
 
 
 @pytest.fixture
