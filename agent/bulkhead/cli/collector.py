@@ -51,6 +51,14 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--tls-cert", metavar="FILE", type=Path, help="certificate of this service, PEM")
     parser.add_argument("--tls-key", metavar="FILE", type=Path, help="its key, PEM")
     parser.add_argument("--tls-client-ca", metavar="FILE", type=Path, help="only clients that this authority signed")
+    parser.add_argument(
+        "--tls-agent", dest="agents", metavar="NAME", action="append", default=[],
+        help="only clients whose certificate has this common name may deliver; may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "--tls-reader", dest="readers", metavar="NAME", action="append", default=[],
+        help="only those may read; may be repeated",
+    )  # fmt: skip
     parser.add_argument("--retain", metavar="TIME", type=duration_s, default="7d", help="how long (%(default)s)")
     parser.add_argument("--retain-bytes", metavar="SIZE", type=size_bytes, default="10G", help="how much (%(default)s)")
     parser.set_defaults(run=run)
@@ -62,6 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     import asyncio  # noqa: PLC0415
 
     from bulkhead import log  # noqa: PLC0415
+    from bulkhead.collector.roles import roles  # noqa: PLC0415
     from bulkhead.collector.server import CollectorOptions, serve  # noqa: PLC0415
     from bulkhead.report.channel import TlsFiles  # noqa: PLC0415
     from bulkhead.settings import StoreLimits  # noqa: PLC0415
@@ -71,6 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
         listen=arguments.listen,
         store=arguments.store,
         tls=TlsFiles(arguments.tls_client_ca, arguments.tls_cert, arguments.tls_key),
+        roles=roles(arguments.agents, arguments.readers),
         limits=StoreLimits(retain_s=arguments.retain, retain_bytes=arguments.retain_bytes),
     )
     asyncio.run(serve(options))

@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 
 from bulkhead.collector.arrival import Source, survey
 from bulkhead.collector.commits import Commits
+from bulkhead.collector.roles import Role
 from bulkhead.collector.store import Store, StoreFull
 from bulkhead.errors import BulkheadError
 from bulkhead.log import get_log
@@ -36,8 +37,8 @@ class Refused(Exception):
 class Ingest:
     """The service. `handler` is what a server registers."""
 
-    def __init__(self, store: Store, commits: Commits) -> None:
-        self._store, self._commits = store, commits
+    def __init__(self, store: Store, commits: Commits, role: Role) -> None:
+        self._store, self._commits, self._role = store, commits, role
 
     def handler(self) -> grpc.GenericRpcHandler:
         """The service with requests left as bytes."""
@@ -48,6 +49,7 @@ class Ingest:
 
     async def stream(self, requests: AsyncIterator[bytes], context: Context) -> None:
         """One agent, from its Hello to the end of its stream."""
+        await self._role.require(context)
         futures: asyncio.Queue[asyncio.Future[int] | None] = asyncio.Queue(STREAM_BATCHES)
         try:
             source = await self._greet(requests, context)

@@ -16,6 +16,7 @@ import grpc
 from bulkhead.collector.commits import Commits
 from bulkhead.collector.filters import END_OF_TIME_NS, EntryFilter
 from bulkhead.collector.pages import Page, read_page
+from bulkhead.collector.roles import Role
 from bulkhead.collector.store import Store
 from bulkhead.errors import BulkheadError
 from bulkhead.report.clock import nanoseconds
@@ -40,11 +41,12 @@ MESSAGE_ENTRIES = 500  # sent in one message: about 200 KB
 class Violations(ViolationsServicer):
     """The service."""
 
-    def __init__(self, store: Store, commits: Commits, limits: StoreLimits) -> None:
-        self._store, self._commits, self._limits = store, commits, limits
+    def __init__(self, store: Store, commits: Commits, limits: StoreLimits, role: Role) -> None:
+        self._store, self._commits, self._limits, self._role = store, commits, limits, role
 
     async def Query(self, request: QueryRequest, context: Any) -> QueryResponse:  # noqa: N802
         """One page."""
+        await self._role.require(context)
         limit = request.limit or QUERY_DEFAULT
         if limit > QUERY_LIMIT:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"limit {limit}: 1 to {QUERY_LIMIT} are served")
@@ -64,6 +66,7 @@ class Violations(ViolationsServicer):
         self, request: SubscribeRequest, context: Any
     ) -> AsyncIterator[SubscribeResponse]:
         """History, then live, until the reader goes."""
+        await self._role.require(context)
         wanted = EntryFilter(request.filter, nanoseconds(request.since))
         try:
             async for response in self._follow(wanted, request.cursor):

@@ -18,6 +18,7 @@ import grpc.aio
 from bulkhead.collector.commits import Commits
 from bulkhead.collector.ingest import Ingest
 from bulkhead.collector.readers import Violations
+from bulkhead.collector.roles import Roles
 from bulkhead.collector.store import Store
 from bulkhead.errors import UsageError
 from bulkhead.log import get_log
@@ -39,19 +40,21 @@ OPTIONS = [
 
 NO_TLS = TlsFiles()
 DEFAULT_LIMITS = StoreLimits()
+EVERYBODY = Roles()
 
 
 @dataclass(frozen=True)
 class CollectorOptions:
     """What the command line says. `listen` is host:port; port 0 takes a free one. No certificate: no TLS.
 
-    `tls.authority` makes client certificates mandatory.
+    `tls.authority` makes client certificates mandatory, `roles` says whose may do what.
     """
 
     listen: str
     store: Path
     tls: TlsFiles = NO_TLS
     limits: StoreLimits = DEFAULT_LIMITS
+    roles: Roles = EVERYBODY
 
 
 class Collector:
@@ -60,17 +63,19 @@ class Collector:
     def __init__(self, options: CollectorOptions, open_store: Callable[[Path, StoreLimits], Store] = Store) -> None:
         self._options = options
         self._credentials = credentials(options.tls)
+        if options.roles != EVERYBODY and options.tls.authority is None:
+            raise UsageError("names of clients need certificates of theirs: give the authority that signs them, too")
         self.store = open_store(options.store, options.limits)
         self.port = 0
 
     async def start(self) -> None:
         """Opens the port; returns when it serves."""
-        limits = self._options.limits
+        limits, roles = self._options.limits, self._options.roles
         self._commits = Commits(self.store, limits.queue_batches)
         self._committing = asyncio.create_task(self._commits.run())
         self._server = grpc.aio.server(options=OPTIONS)
-        self._server.add_generic_rpc_handlers((Ingest(self.store, self._commits).handler(),))
-        add_ViolationsServicer_to_server(Violations(self.store, self._commits, limits), self._server)
+        self._server.add_generic_rpc_handlers((Ingest(self.store, self._commits, roles.deliver).handler(),))
+        add_ViolationsServicer_to_server(Violations(self.store, self._commits, limits, roles.read), self._server)
         try:
             self.port = self._bind()
         except RuntimeError as error:

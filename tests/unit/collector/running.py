@@ -10,7 +10,8 @@ from threading import Thread
 
 import grpc
 
-from bulkhead.collector.server import Collector, CollectorOptions
+from bulkhead.collector.roles import Roles
+from bulkhead.collector.server import EVERYBODY, Collector, CollectorOptions
 from bulkhead.collector.store import Store
 from bulkhead.report.channel import TlsFiles
 from bulkhead.report.stream import METHOD
@@ -34,11 +35,13 @@ class Running:
         tls: TlsFiles | None = None,
         limits: StoreLimits = QUICK,
         open_store: Callable[[Path, StoreLimits], Store] = Store,
+        *,
+        roles: Roles = EVERYBODY,
     ) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever)
         self._thread.start()
-        options = CollectorOptions(listen, directory, tls or TlsFiles(), limits)
+        options = CollectorOptions(listen, directory, tls or TlsFiles(), limits, roles)
         try:
             self._collector = Collector(options, open_store)
             asyncio.run_coroutine_threadsafe(self._collector.start(), self._loop).result()
