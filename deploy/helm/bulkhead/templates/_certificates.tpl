@@ -28,6 +28,17 @@ An authority is as good as its key is secret: the key is used here and forgotten
 {{- end -}}
 {{- end -}}
 
+{{/*
+The common name of the certificates of agents or of subscribers: (list . "agent"). Empty where they are somebody else's and
+nobody has said it; then any certificate of the authority does.
+*/}}
+{{- define "bulkhead.tls.name" -}}
+{{- $root := index . 0 -}}
+{{- $who := index . 1 -}}
+{{- $made := ternary "" (printf "%s-%s" (include "bulkhead.fullname" $root) $who) (ne $root.Values.tls.existingSecrets.collector "") -}}
+{{- default $made (get $root.Values.tls.commonNames $who) -}}
+{{- end -}}
+
 {{/* Sets .Values.certificates to collector, agent, client: each the data of its Secret, in base64. */}}
 {{- define "bulkhead.certificates" -}}
 {{- if not (hasKey .Values "certificates") -}}
