@@ -19,8 +19,11 @@ import grpc
 import pytest
 
 from bulkhead.cli import events
-from bulkhead.collector.server import Collector, CollectorOptions
+from bulkhead.collector.roles import Roles, roles
+from bulkhead.collector.server import EVERYBODY, Collector, CollectorOptions
 from bulkhead.report.channel import TlsFiles, open_channel
+from bulkhead.v1.violations_pb2 import QueryRequest
+from bulkhead.v1.violations_pb2_grpc import ViolationsStub
 from tests.cluster.chart.objects import NAMESPACE, Objects, Render
 
 CONNECT_S = 10.0
@@ -43,9 +46,9 @@ def files(render: Render, tmp_path: Path) -> dict[str, TlsFiles]:
 
 
 @asynccontextmanager
-async def collector(tls: TlsFiles, store: Path) -> AsyncIterator[int]:
+async def collector(tls: TlsFiles, store: Path, who: Roles = EVERYBODY) -> AsyncIterator[int]:
     """A real one; gives its port."""
-    running = Collector(CollectorOptions("127.0.0.1:0", store, tls))
+    running = Collector(CollectorOptions("127.0.0.1:0", store, tls, roles=who))
     await running.start()
     try:
         yield running.port
@@ -87,6 +90,32 @@ def test_the_collector_serves_whom_its_authority_signed(
             return await asyncio.to_thread(connects, f"localhost:{port}", files[who])
 
     assert asyncio.run(attempt()) is is_served
+
+
+def may_read(address: str, tls: TlsFiles) -> bool:
+    """Whether a page of violations is given."""
+    with open_channel(address, tls) as channel:
+        try:
+            ViolationsStub(channel).Query(QueryRequest(), timeout=CONNECT_S)
+        except grpc.RpcError:
+            return False
+        return True
+
+
+@pytest.mark.parametrize("release", ["bulkhead", "my"])
+def test_a_subscribers_certificate_reads_and_an_agents_does_not(release: str, render: Render, tmp_path: Path) -> None:
+    """By the names that the chart gives the collector on its command line."""
+    objects = render({"fullnameOverride": release}, release=release)
+    own = {who: written(objects, who, tmp_path / who, release) for who in ("collector", "agent", "client")}
+    (container,) = objects["Deployment", f"{release}-collector"]["spec"]["template"]["spec"]["containers"]
+    words = container["args"]
+    who = roles([words[words.index("--tls-agent") + 1]], [words[words.index("--tls-reader") + 1]])
+
+    async def attempt(tls: TlsFiles) -> bool:
+        async with collector(own["collector"], tmp_path / "store", who) as port:
+            return await asyncio.to_thread(may_read, f"localhost:{port}", tls)
+
+    assert [asyncio.run(attempt(own[each])) for each in ("client", "agent")] == [True, False]
 
 
 @pytest.mark.parametrize("release", ["bulkhead", "my"])
