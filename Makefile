@@ -61,6 +61,7 @@ test-without-lsm: setup ## the tests in a virtual machine whose kernel cannot en
 
 .PHONY: test-cluster
 test-cluster: image ## the tests against a real API server, kubelet and node
+	@$(PYTHON) -m tools.cluster build
 	@$(call logged,cluster,$(PYTHON) -m pytest tests/cluster)
 
 .PHONY: cluster
