@@ -6,7 +6,7 @@ import json
 
 from bulkhead.kernel.bundle import bundle_key, cached_path
 from tools.cluster.cluster import Cluster
-from tools.vm import CHECKOUT, bundles
+from tools.vm import CHECKOUT, BenchError, bundles
 from tools.vm.kernels import fetched
 
 NAMESPACE = "bulkhead-system"
@@ -32,7 +32,7 @@ def install(cluster: Cluster, *more: str) -> None:
             "upgrade", "--install", RELEASE, str(CHART), "--namespace", NAMESPACE, "--create-namespace",
             "--wait", "--timeout", "4m", *VALUES, *more,
         )  # fmt: skip
-    except Exception:
+    except BenchError:
         print(logs(cluster))
         raise
 
