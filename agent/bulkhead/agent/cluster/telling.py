@@ -43,15 +43,16 @@ class Teller:
         self._stopping = threading.Event()
 
     def run(self, source: ClusterSource, sync: Sync) -> None:
-        """Until `stop`."""
-        pause_s = 0.0
+        """Until `stop`. The same failure is logged once."""
+        pause_s, said = 0.0, ""
         while not self._stopping.wait(pause_s):
             try:
                 self.tell(source, sync)
-                pause_s = LOOK_S
+                pause_s, said = LOOK_S, ""
             except BulkheadError as error:
-                log.warning("status_not_written", error=str(error), retry_s=PAUSE_S)
-                pause_s = PAUSE_S
+                if str(error) != said:
+                    log.warning("status_not_written", error=str(error), retry_s=PAUSE_S)
+                pause_s, said = PAUSE_S, str(error)
 
     def stop(self) -> None:
         """End `run` soon."""
