@@ -23,7 +23,7 @@ from tools.cluster import start
 from tools.cluster.addresses import API_SERVER_FROM_NODE
 from tools.cluster.cluster import Cluster
 from tools.image import sizes
-from tools.vm import CACHE
+from tools.image.make import archive_of
 
 BUNDLES = "/var/lib/bulkhead/bundles"
 DENIED = ("/usr/bin/dpkg", "--version")
@@ -135,8 +135,7 @@ def measure(cluster: Cluster) -> Mapping[str, Any]:
     results["policy"] = policy_stages(cluster, shop)
     results["memory"] = resident_mib(cluster)
     results["cold_s"] = cold(cluster)
-    archives = {name: CACHE / f"images/{name}.tar" for name in ("agent", "collector")}
-    results["image_bytes"] = {name: sum(sizes.measured(path).values()) for name, path in archives.items()}
+    results["image_bytes"] = {name: sum(sizes.measured(archive_of(name)).values()) for name in ("agent", "collector")}
     return results
 
 

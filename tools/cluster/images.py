@@ -6,7 +6,6 @@ machine. `pause` is what every pod begins with; `busybox` is for tests. Next ste
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 import subprocess
 import tempfile
@@ -14,25 +13,24 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tools.cluster import CLUSTER, HERE, BenchError, archive
-from tools.vm import CACHE
+from tools.image import NAMES
+from tools.image.make import archive_of
 
 PAUSE = "local.test/pause:1"
 BUSYBOX = "local.test/busybox:1"
 OWN = CLUSTER / "archives"
-PROJECTS = CACHE / "images"
-PROJECTS_NAMES = ("agent", "collector", "debian")
 PAUSE_SOURCE = HERE / "guest/pause.c"
 
 
 def archives() -> list[Path]:
-    """The archives of all images that there are. Raises `BenchError` where one of the project's own is not built."""
-    built = {name: PROJECTS / f"{name}.tar" for name in PROJECTS_NAMES}
+    """The archives of all images. Raises `BenchError` where one of the project's own is not built."""
+    built = {name: archive_of(name) for name in NAMES}
     missing = [name for name, path in built.items() if not path.exists()]
-    if missing and importlib.util.find_spec("tools.image") is not None:
+    if missing:
         raise BenchError(
             f"these images are not built, and no cluster is started: {', '.join(missing)}; run `make image`"
         )
-    return [_pause(), _busybox(), *(path for path in built.values() if path.exists())]
+    return [_pause(), _busybox(), *built.values()]
 
 
 def _pause() -> Path:

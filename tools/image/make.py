@@ -30,7 +30,7 @@ def made(names: list[str]) -> dict[str, Path]:
         if missing:
             _check_machine()
             _make(missing)
-    return {name: _archive(name) for name in names}
+    return {name: archive_of(name) for name in names}
 
 
 def _wait_for(lock: IO[str]) -> None:
@@ -49,13 +49,14 @@ def key(name: str) -> str:
     return inputs.digest(CHECKOUT, inputs.CONTEXT[name], base.RECIPE, NAMES[name])
 
 
-def _archive(name: str) -> Path:
+def archive_of(name: str) -> Path:
+    """Where the archive of an image is, once it was built."""
     return IMAGES / f"{name}.tar"
 
 
 def _is_made(name: str) -> bool:
-    stamp = _archive(name).with_suffix(".key")
-    return _archive(name).is_file() and stamp.is_file() and stamp.read_text() == key(name)
+    stamp = archive_of(name).with_suffix(".key")
+    return archive_of(name).is_file() and stamp.is_file() and stamp.read_text() == key(name)
 
 
 def _check_machine() -> None:
@@ -71,7 +72,7 @@ def _make(names: list[str]) -> None:
         mounts = machine.staged(base.SUITE, Path(folder))
         if not _is_made("debian"):
             _make_base(*mounts)
-        builder.load(_archive("debian"))
+        builder.load(archive_of("debian"))
         for name in (name for name in names if name != "debian"):
             builder.say(f"building {name}")
             arguments = {"BASE": NAMES["debian"], "VERSION": __version__}
@@ -102,8 +103,8 @@ def _published(name: str) -> Iterator[None]:
         if found := traces.found(fresh, machine.marks()):
             listed = ", ".join(found[:10])
             raise ImageError(f"{name} holds addresses or certificates of this machine: {listed}; it was not kept")
-        stamp = _archive(name).with_suffix(".key")
+        stamp = archive_of(name).with_suffix(".key")
         stamp.unlink(missing_ok=True)
-        fresh.rename(_archive(name))
+        fresh.rename(archive_of(name))
         stamp.write_text(wanted)
-    builder.say(f"{NAMES[name]} is in {_archive(name).relative_to(CHECKOUT)}")
+    builder.say(f"{NAMES[name]} is in {archive_of(name).relative_to(CHECKOUT)}")
