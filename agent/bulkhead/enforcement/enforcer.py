@@ -50,11 +50,15 @@ class _Bound:
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What a container should be under, and what it has seen. `signature` is that of `ContainerRecord`."""
+    """What a container should be under, and what it has seen; `paths` are those of `seen`.
+
+    `signature` is that of `ContainerRecord`.
+    """
 
     container: Container
     image: SetImage
     seen: Sightings
+    paths: Paths
     prefixes: dict[int, bytes]
     signature: str
 
@@ -112,7 +116,7 @@ class Enforcer:
             if bound and bound.record.signature == signature:
                 self._note_names(bound, container)
                 return False
-            made = self._prepare(_Wanted(container, image, seen, view.prefixes, signature), bound, undo)
+            made = self._prepare(_Wanted(container, image, seen, paths, view.prefixes, signature), bound, undo)
             self._cover(made, bound, undo)
             ruling = made.record.epoch << abi.RULING_EPOCH_SHIFT | made.stored.placement.set_id
             self._instance.maps["containers"].put(word(made.record.index), struct.pack("<Q", ruling))
@@ -187,18 +191,18 @@ class Enforcer:
         )
         if image.flags & abi.SET_HAS_PATHS:
             undo.callback(self._remove_anchors, record)
-            self._write_anchors(record, image, stored)
+            self._write_anchors(record.epoch, wanted, stored)
         return _Bound(record, stored, bool(image.flags & abi.SET_HAS_NETWORK))
 
-    def _write_anchors(self, record: ContainerRecord, image: SetImage, stored: StoredSet) -> None:
-        known = record.seen.paths()
-        starts = dict(zip(groups(known), image.automaton.starts, strict=True))
-        for number, paths in known.items():
+    def _write_anchors(self, epoch: int, wanted: _Wanted, stored: StoredSet) -> None:
+        automaton = wanted.image.automaton
+        starts = dict(zip(groups(wanted.paths), automaton.starts, strict=True))
+        for number, paths in wanted.paths.items():
             state = starts.get(paths)
             if state is None:
                 (path,) = paths
-                state = state_after(image.automaton, path)
-            key = abi.AnchorKey(epoch=record.epoch, anchor=number)
+                state = state_after(automaton, path)
+            key = abi.AnchorKey(epoch=epoch, anchor=number)
             self._instance.maps["anchors"].put(pack(key), word(place_state(state, stored.placement)))
 
     def _number(self, view: RootView) -> Sightings:
