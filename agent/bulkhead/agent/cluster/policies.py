@@ -16,7 +16,7 @@ from typing import Any
 from bulkhead.errors import Problem
 from bulkhead.files import write_whole
 from bulkhead.log import get_log
-from bulkhead.policy.model import Policy
+from bulkhead.policy.model import API_VERSION, Policy
 from bulkhead.policy.parse import parse_object
 from bulkhead.policy.resolve import resolve
 from bulkhead.policy.rules import PolicyRules
@@ -150,7 +150,7 @@ def key_of(kind: str, value: Mapping[str, Any]) -> PolicyKey:
 
 def _parse(key: PolicyKey, value: Mapping[str, Any]) -> tuple[Accepted | None, tuple[Problem, ...]]:
     """The items of a list, and old copies, may lack apiVersion and kind: the path they were read at says them."""
-    document = {**value, "apiVersion": "bulkhead.dev/v1alpha1", "kind": key.kind}
+    document = {**value, "apiVersion": API_VERSION, "kind": key.kind}
     document.pop("status", None)
     parsed = parse_object(document, str(key))
     if parsed.problems or not parsed.policies:

@@ -43,6 +43,7 @@ class ClusterState:
         self._pods: dict[str, Pod] = {}
         self._departed: dict[str, Pod] = {}
         self._namespaces: dict[str, Mapping[str, str]] = {}
+        self._snapshot: Snapshot | None = None  # of now; None where it has to be taken anew
 
     def replace(self, kind: str, values: Iterable[Mapping[str, Any]]) -> None:
         """These are all objects of a kind."""
@@ -75,15 +76,15 @@ class ClusterState:
     def snapshot(self) -> Snapshot | None:
         """The state, or None as long as a kind has not been listed once."""
         with self._lock:
-            if self._missing:
-                return None
-            return Snapshot(
-                self._version,
-                self._policies.accepted(),
-                tuple(self._pods.values()),
-                tuple(self._departed.values()),
-                dict(self._namespaces),
-            )
+            if self._snapshot is None and not self._missing:
+                self._snapshot = Snapshot(
+                    self._version,
+                    self._policies.accepted(),
+                    tuple(self._pods.values()),
+                    tuple(self._departed.values()),
+                    dict(self._namespaces),
+                )
+            return self._snapshot
 
     def policies(self) -> dict[PolicyKey, Known]:
         """Every policy's object and what became of it."""
@@ -114,6 +115,7 @@ class ClusterState:
         with self._lock:
             yield
             self._version += 1
+            self._snapshot = None
         self.changed.set()
 
 

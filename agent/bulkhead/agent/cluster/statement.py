@@ -41,17 +41,23 @@ class Enforcement:
 
 
 class Since:
-    """Since when each thing is as it is: times that outlive what is said in between."""
+    """Since when each thing is as it is: times that outlive what is said in between, while it is said each time."""
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[object, str]] = {}
+        self._asked: dict[str, tuple[object, str]] = {}
 
     def of(self, name: str, value: object, now: str) -> str:
         """When `name` became `value`."""
         known = self._known.get(name)
         if known is None or known[0] != value:
-            known = self._known[name] = (value, now)
+            known = (value, now)
+        self._asked[name] = known
         return known[1]
+
+    def forget_unasked(self) -> None:
+        """A statement is complete: what it did not speak of is over."""
+        self._known, self._asked = self._asked, {}
 
 
 def node_state(
@@ -64,6 +70,7 @@ def node_state(
         {"object": name, "reason": reason[:MAX_REASON], "since": since.of(f"failure {name}", reason, now)}
         for name, reason in sorted(_failures(found, len(policies)))
     ]
+    since.forget_unasked()
     return {
         "apiVersion": API_VERSION,
         "kind": "NodeState",

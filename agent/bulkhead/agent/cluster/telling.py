@@ -7,6 +7,7 @@ news, enforcement does not wait for it. Next step: `kube.objects`.
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -40,6 +41,7 @@ class Teller:
         self._state = state
         self._since = Since()
         self._told: dict[str, Any] = {}
+        self._settled: Mapping[PolicyKey, Known] = {}
         self._stopping = threading.Event()
 
     def run(self, source: ClusterSource, sync: Sync) -> None:
@@ -64,7 +66,9 @@ class Teller:
         is_ready = sync.synced.is_set()
         self._write_node(found, is_ready, *(READY if is_ready else STARTING))
         for key, known in found.policies.items():
-            self._tell_policy(key, known)
+            if self._settled.get(key) is not known:  # an object that changes in any way is another one
+                self._tell_policy(key, known)
+        self._settled = found.policies
 
     def tell_unable(self, error: BulkheadError) -> None:
         """This node cannot enforce; the agent is about to end. One attempt."""

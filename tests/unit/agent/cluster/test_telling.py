@@ -119,7 +119,9 @@ def test_a_policy_that_went_meanwhile_holds_nothing_up(
     teller.tell(*parts)
     state.change("SecurityPolicy", "ADDED", policy())
     api.failure = NotFound("gone", 404)
+    before = list(api.sent)
     teller.tell(*parts)
+    assert api.sent == before
 
 
 def test_what_was_not_written_is_written_later(
