@@ -104,7 +104,7 @@ def _brought_up(kernel: str, disk: Path, *, tied: bool) -> subprocess.Popen[byte
         try:
             _await_ready(running)
         except BenchError:
-            if last or not boot.died_booting(supervisor.FAILED / "node/console.log"):
+            if last or not boot.died_of_emulation(supervisor.FAILED / "node/console.log"):
                 raise
             say("the node's kernel panicked while it booted; once more")
         else:

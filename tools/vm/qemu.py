@@ -29,7 +29,7 @@ class Machine:
 def kernel_arguments(machine: Machine) -> str:
     """The kernel's command line. A panic ends the machine; counted machines keep the kernel's own mitigations."""
     words = ["console=ttyS0", "loglevel=4", "panic=-1", f"lsm={machine.lsm}", "rdinit=/init", "nokaslr"]
-    words += ["random.trust_cpu=on", "no_timer_check"]
+    words += ["random.trust_cpu=on", "no_timer_check", "tsc=reliable"]
     words += [] if machine.icount else ["mitigations=off"]
     return " ".join([*words, *machine.append.split()])
 

@@ -122,17 +122,23 @@ def test_unknown_kernel() -> None:
 @pytest.mark.parametrize(
     ("console", "again"),
     [
-        (b"Oops: int3\nKernel panic - not syncing\n", True),
+        (b"Oops: int3: 0000\nRIP: 0010:text_poke+0x1/0x2\nKernel panic - not syncing\n", True),
         (b"guest: begins\r\nKernel panic - not syncing\n", False),
+        (b"guest: begins\r\nint3: 0000 [#1]\r\nRIP: 0010:__schedule+0x5/0x9\r\nKernel panic\r\n", True),
+        (b"guest: begins\r\nint3: 0000 [#1]\r\nRIP: 0010:bpf_prog_1_file_open+0x5/0x9\r\nKernel panic\r\n", False),
+        (b"guest: begins\r\nint3: 0000 [#1]\r\nRIP: 0010:__schedule+0x5/0x9\r\n", False),
+        (b"guest: begins\r\nRIP: 0010:__schedule+0x5/0x9\r\nKernel panic\r\n", False),
         (b"booting\n", False),
         (None, False),
     ],
 )
-def test_only_a_panic_at_boot_is_worth_another_boot(tmp_path: Path, console: bytes | None, again: bool) -> None:
+def test_only_a_panic_of_the_emulators_is_worth_another_boot(
+    tmp_path: Path, console: bytes | None, again: bool
+) -> None:
     """What our programs do to a kernel must be seen."""
     if console is not None:
         (tmp_path / "console").write_bytes(console)
-    assert boot.died_booting(tmp_path / "console") is again
+    assert boot.died_of_emulation(tmp_path / "console") is again
 
 
 def test_missing_qemu_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
