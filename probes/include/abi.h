@@ -9,7 +9,7 @@
 #ifndef BULKHEAD_ABI_H
 #define BULKHEAD_ABI_H
 
-#define ABI_VERSION 1u /* raised when a map's shape changes: programs of another version never share maps */
+#define ABI_VERSION 2u /* raised when a map's shape changes: programs of another version never share maps */
 
 /* Limits. Each has its reason in docs/limits.md. */
 #define MAX_CONTAINERS 1024u /* containers under policy on one node; index 0 means "none" */
@@ -50,6 +50,17 @@ enum operation {
 	OPERATION_CAPABILITY = 19,
 };
 #define PATH_OPERATIONS 9u
+
+/*
+ * What else an outcome answers, behind the operations. Executing has one answer for each provenance of a file: EXEC
+ * itself is about files of the container's image.
+ */
+enum question {
+	QUESTION_EXEC_WRITTEN = 9,   /* a file that was not in the image */
+	QUESTION_EXEC_FILELESS = 10, /* a file that no path leads to; it was not in the image either */
+	QUESTION_LIBRARY = 11, /* a library of the image, mapped by an allowed program: explicit rules, no default */
+};
+#define PATH_QUESTIONS 12u /* operations included */
 
 /* What is done about an access, in order of strictness. */
 enum verdict {
@@ -93,8 +104,8 @@ struct arena {
 };
 
 struct outcome {
-	__u64 decisions[PATH_OPERATIONS]; /* by enum operation */
-	__u64 blocked;                    /* bit N: operation N is denied or killed */
+	__u64 decisions[PATH_QUESTIONS]; /* by enum operation and enum question */
+	__u64 blocked;                   /* bit N: decision N denies or kills */
 	__u64 strictest; /* the strictest decision, named where a move is refused; 0 where none blocks */
 };
 
@@ -109,6 +120,7 @@ struct outcome {
 #define SET_HAS_PATHS 2u /* exec or files say something */
 #define SET_HAS_NETWORK 4u
 #define SET_HAS_CAPABILITIES 8u
+#define SET_HAS_PROVENANCE 256u /* executing depends on where the file comes from */
 
 struct policy_set {
 	__u32 flags;               /* SET_* */

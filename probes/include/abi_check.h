@@ -11,17 +11,17 @@ _Static_assert(__builtin_offsetof(struct arena_slot, check) == 4, "struct arena_
 _Static_assert(sizeof(struct arena) == 8388608, "struct arena: size");
 _Static_assert(__builtin_offsetof(struct arena, slots) == 0, "struct arena: slots");
 
-_Static_assert(sizeof(struct outcome) == 88, "struct outcome: size");
+_Static_assert(sizeof(struct outcome) == 112, "struct outcome: size");
 _Static_assert(__builtin_offsetof(struct outcome, decisions) == 0, "struct outcome: decisions");
-_Static_assert(__builtin_offsetof(struct outcome, blocked) == 72, "struct outcome: blocked");
-_Static_assert(__builtin_offsetof(struct outcome, strictest) == 80, "struct outcome: strictest");
+_Static_assert(__builtin_offsetof(struct outcome, blocked) == 96, "struct outcome: blocked");
+_Static_assert(__builtin_offsetof(struct outcome, strictest) == 104, "struct outcome: strictest");
 
-_Static_assert(sizeof(struct policy_set) == 616, "struct policy_set: size");
+_Static_assert(sizeof(struct policy_set) == 640, "struct policy_set: size");
 _Static_assert(__builtin_offsetof(struct policy_set, flags) == 0, "struct policy_set: flags");
 _Static_assert(__builtin_offsetof(struct policy_set, nameless) == 4, "struct policy_set: nameless");
 _Static_assert(__builtin_offsetof(struct policy_set, unresolved) == 8, "struct policy_set: unresolved");
-_Static_assert(__builtin_offsetof(struct policy_set, network_unresolved) == 96, "struct policy_set: network_unresolved");
-_Static_assert(__builtin_offsetof(struct policy_set, capabilities) == 104, "struct policy_set: capabilities");
+_Static_assert(__builtin_offsetof(struct policy_set, network_unresolved) == 120, "struct policy_set: network_unresolved");
+_Static_assert(__builtin_offsetof(struct policy_set, capabilities) == 128, "struct policy_set: capabilities");
 
 _Static_assert(sizeof(struct anchor_key) == 8, "struct anchor_key: size");
 _Static_assert(__builtin_offsetof(struct anchor_key, epoch) == 0, "struct anchor_key: epoch");

@@ -6,7 +6,7 @@ from typing import Final
 
 from bulkhead.abi.maps import MapDefinition, MapFlag, MapType
 
-ABI_VERSION: Final[int] = 1  # raised when a map's shape changes: programs of another version never share maps
+ABI_VERSION: Final[int] = 2  # raised when a map's shape changes: programs of another version never share maps
 MAX_CONTAINERS: Final[int] = 1024  # containers under policy on one node; index 0 means "none"
 MAX_SETS: Final[int] = 4096  # policy sets held at once, those being replaced included
 MAX_OUTCOMES: Final[int] = 65536  # distinct answers of all path automata together
@@ -28,6 +28,7 @@ COMM_BYTES: Final[int] = 16
 CAPABILITIES: Final[int] = 64  # a kernel has 41 of them today
 REPEAT_WINDOW_NS: Final[int] = 1000000000
 PATH_OPERATIONS: Final[int] = 9
+PATH_QUESTIONS: Final[int] = 12  # operations included
 DECISION_VERDICT_MASK: Final[int] = 0xf
 DECISION_RULE_SHIFT: Final[int] = 4
 DECISION_RULE_MASK: Final[int] = 0xfffffff
@@ -42,6 +43,7 @@ SET_MAY_BLOCK: Final[int] = 1  # some decision of the set denies or kills
 SET_HAS_PATHS: Final[int] = 2  # exec or files say something
 SET_HAS_NETWORK: Final[int] = 4
 SET_HAS_CAPABILITIES: Final[int] = 8
+SET_HAS_PROVENANCE: Final[int] = 256  # executing depends on where the file comes from
 RECORD_OBJECT_TRUNCATED: Final[int] = 1
 RECORD_EXECUTABLE_TRUNCATED: Final[int] = 2
 RECORD_ARGUMENTS_TRUNCATED: Final[int] = 4
@@ -69,6 +71,14 @@ class Operation(IntEnum):
     INGRESS = 17
     SOCKET = 18
     CAPABILITY = 19
+
+
+class Question(IntEnum):
+    """enum question."""
+
+    EXEC_WRITTEN = 9  # a file that was not in the image
+    EXEC_FILELESS = 10  # a file that no path leads to; it was not in the image either
+    LIBRARY = 11  # a library of the image, mapped by an allowed program: explicit rules, no default
 
 
 class Verdict(IntEnum):
@@ -132,20 +142,20 @@ class Arena(Structure):
 
 
 class Outcome(Structure):
-    """struct outcome, 88 bytes."""
+    """struct outcome, 112 bytes."""
 
-    decisions: Array[c_uint64]  # by enum operation
-    blocked: int  # bit N: operation N is denied or killed
+    decisions: Array[c_uint64]  # by enum operation and enum question
+    blocked: int  # bit N: decision N denies or kills
     strictest: int  # the strictest decision, named where a move is refused; 0 where none blocks
     _fields_ = (
-        ("decisions", c_uint64 * PATH_OPERATIONS),
+        ("decisions", c_uint64 * PATH_QUESTIONS),
         ("blocked", c_uint64),
         ("strictest", c_uint64),
     )
 
 
 class PolicySet(Structure):
-    """struct policy_set, 616 bytes."""
+    """struct policy_set, 640 bytes."""
 
     flags: int  # SET_*
     nameless: int  # outcome of files that no path of the container names: pipes, memory files
@@ -403,7 +413,7 @@ MAPS: Final[tuple[MapDefinition, ...]] = (
         name="sets",
         type=MapType.ARRAY,
         key_bytes=4,
-        value_bytes=616,
+        value_bytes=640,
         entries=MAX_SETS,
         flags=MapFlag(0),
     ),
@@ -412,7 +422,7 @@ MAPS: Final[tuple[MapDefinition, ...]] = (
         name="outcomes",
         type=MapType.ARRAY,
         key_bytes=4,
-        value_bytes=88,
+        value_bytes=112,
         entries=MAX_OUTCOMES,
         flags=MapFlag(0),
     ),
@@ -566,9 +576,11 @@ __all__ = [
     "Outcome",
     "PATH_LEVELS",
     "PATH_OPERATIONS",
+    "PATH_QUESTIONS",
     "PolicySet",
     "PortKey",
     "PrefixKey",
+    "Question",
     "RECORD_ARGUMENTS_TRUNCATED",
     "RECORD_EXECUTABLE_TRUNCATED",
     "RECORD_FROM_PACKET",
@@ -583,6 +595,7 @@ __all__ = [
     "SET_HAS_CAPABILITIES",
     "SET_HAS_NETWORK",
     "SET_HAS_PATHS",
+    "SET_HAS_PROVENANCE",
     "SET_MAY_BLOCK",
     "STATE_NAMELESS",
     "STATE_NESTED",

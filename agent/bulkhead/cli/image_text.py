@@ -8,7 +8,7 @@ Next step: `cli.policy_render` prints it.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from bulkhead import abi
 if TYPE_CHECKING:
     from bulkhead.policy.image import Automaton, PortDecision, SetImage
 
-_FLAGS = ("SET_MAY_BLOCK", "SET_HAS_PATHS", "SET_HAS_NETWORK", "SET_HAS_CAPABILITIES")
+_FLAGS = ("SET_MAY_BLOCK", "SET_HAS_PATHS", "SET_HAS_NETWORK", "SET_HAS_CAPABILITIES", "SET_HAS_PROVENANCE")
 _PROTOCOLS = {1: "ICMP", 6: "TCP", 17: "UDP", 58: "ICMPv6"}
 _PORT_BITS = 64  # of struct port_key, where the whole port counts
 _PROTOCOL_BITS = 48
@@ -54,10 +54,21 @@ def decision_text(word: int) -> str:
     return verdict + (f" {rule}" if rule else "") + (f", reports {audit}" if audit else "")
 
 
-def _outcome(words: Iterable[int]) -> str:
-    """Each operation about which something is said."""
-    said = [f"{abi.Operation(number).name} {decision_text(word)}" for number, word in enumerate(words) if word]
+def _outcome(decisions: Sequence[int]) -> str:
+    """Each question about which something is said; those behind the operations where executing answers otherwise."""
+    asked = [
+        (_question(number), word)
+        for number, word in enumerate(decisions)
+        if word != (decisions[abi.Operation.EXEC] if number >= abi.PATH_OPERATIONS else 0)
+    ]
+    said = [f"{name} {decision_text(word)}" for name, word in asked]
     return "; ".join(said) or "ALLOW"
+
+
+def _question(number: int) -> str:
+    if number < abi.PATH_OPERATIONS:
+        return abi.Operation(number).name
+    return abi.Question(number).name
 
 
 def _ports(entry: PortDecision) -> str:

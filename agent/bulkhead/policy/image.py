@@ -43,9 +43,10 @@ class PortDecision:
 class SetImage:
     """A policy set, lowered.
 
-    `rules[n - 1]` is rule number n of every decision. `outcomes[i]` has one decision an operation (PATH_OPERATIONS of
-    them); `outcomes[0]` is all zero. `prefixes` are disjoint in meaning (longest wins), IPv4 mapped to ::ffff:0:0/96,
-    each with a class relative to this image; classes start at 0. `digest` is equal for equal meaning and input.
+    `rules[n - 1]` is rule number n of every decision. `outcomes[i]` has one decision a question (PATH_QUESTIONS of
+    them, operations first); `outcomes[0]` is all zero. `prefixes` are disjoint in meaning (longest wins), IPv4 mapped
+    to ::ffff:0:0/96, each with a class relative to this image; classes start at 0. `digest` is equal for equal meaning
+    and input.
     """
 
     digest: str

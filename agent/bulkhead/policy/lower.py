@@ -62,7 +62,13 @@ def _flags(paths: LoweredPaths, network: LoweredNetwork, capabilities: tuple[int
         abi.SET_HAS_CAPABILITIES: list(capabilities),
     }
     flags = sum(flag for flag, words in parts.items() if any(words))
+    if any(len(set(_exec_answers(outcome))) > 1 for outcome in (*paths.outcomes, paths.unresolved)):
+        flags |= abi.SET_HAS_PROVENANCE
     return flags | (abi.SET_MAY_BLOCK if _any_blocks(parts.values()) else 0)
+
+
+def _exec_answers(outcome: tuple[int, ...]) -> tuple[int, ...]:
+    return (outcome[abi.Operation.EXEC], *outcome[abi.PATH_OPERATIONS :])
 
 
 def _any_blocks(parts: Iterable[list[int]]) -> bool:

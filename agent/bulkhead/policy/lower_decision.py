@@ -83,11 +83,22 @@ class Judge:
                 audit = winner.number
         return _word(real, shadow, audit)
 
+    def decide_explicit(self, matching: int) -> int:
+        """The same by rules alone, as if no section had a default."""
+        real = self._explicit(matching & self.enforce) or _Winner()
+        shadow = self._explicit(matching) or _Winner()
+        return _word(real, shadow, _first(matching & self._by_action[Action.AUDIT]))
+
     def decide_unresolved(self, possible: int, section: Section) -> int:
         """The decision where only a rule of the mask `possible` could have matched, and it is not known which."""
         defaults = self._defaults[section]
         real = self._strictest(possible & self.enforce, defaults.enforced)
         return _word(real, self._strictest(possible, defaults.shadow), 0)
+
+    def decide_unresolved_explicit(self, possible: int) -> int:
+        """The same by rules alone."""
+        real = self._strictest(possible & self.enforce, _Winner())
+        return _word(real, self._strictest(possible, _Winner()), 0)
 
     def dominated(self, matching: int) -> int:
         """The rules that change no decision, whatever else matches, as long as those of `matching` do.

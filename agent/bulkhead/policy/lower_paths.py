@@ -1,8 +1,8 @@
 """The rules of `exec` and `files` as one automaton and a table of outcomes.
 
 All operations share one automaton: a path is walked once and answers every question about it. An outcome is one
-decision an operation; states are minimised on outcomes, so different rules that come to the same are one state. Next
-step: `policy.automaton` builds it.
+decision a question (an operation, and for executing the file's provenance); states are minimised on outcomes, so
+different rules that come to the same are one state. Next step: `policy.automaton` builds it.
 """
 
 from __future__ import annotations
@@ -16,9 +16,29 @@ from bulkhead.policy import automaton
 from bulkhead.policy.image import Automaton
 from bulkhead.policy.lower_decision import Judge
 from bulkhead.policy.merge import PolicySet
-from bulkhead.policy.rules import PathRule, Section
+from bulkhead.policy.rules import PathRule, Provenance, Section
 
-_OPERATIONS = tuple(abi.Operation(number) for number in range(abi.PATH_OPERATIONS))
+
+@dataclass(frozen=True)
+class _Question:
+    """A column of an outcome: about an operation on files of a provenance, decided with the default or not."""
+
+    operation: abi.Operation
+    provenance: Provenance = Provenance.IMAGE
+    with_default: bool = True
+
+    def is_about(self, rule: PathRule) -> bool:
+        """Whether the rule has a say, if the path matches."""
+        return self.operation in rule.operations and rule.provenance <= self.provenance
+
+
+# In the order of enum operation and enum question.
+_QUESTIONS = (
+    *(_Question(abi.Operation(number)) for number in range(abi.PATH_OPERATIONS)),
+    _Question(abi.Operation.EXEC, Provenance.WRITTEN),
+    _Question(abi.Operation.EXEC, Provenance.FILELESS),
+    _Question(abi.Operation.EXEC, with_default=False),
+)
 
 
 @dataclass(frozen=True)
@@ -33,14 +53,12 @@ class LoweredPaths:
 def lower_paths(policy_set: PolicySet, judge: Judge, start_groups: Sequence[frozenset[bytes]]) -> LoweredPaths:
     """Raises DoesNotFit where the automaton or its outcomes exceed a limit."""
     rules = [(n, said) for n, said in enumerate(policy_set.statements, start=1) if isinstance(said, PathRule)]
-    covering = _covering(rules)
-    outcomes = _Outcomes(judge, covering)
+    outcomes = _Outcomes(judge, rules)
     patterns = [
         (pattern.encode("utf-8", "surrogateescape"), 1 << number) for number, rule in rules for pattern in rule.patterns
     ]
     built = automaton.build(patterns, start_groups, outcomes.dominated, outcomes.label)
-    unresolved = (judge.decide_unresolved(covering[operation], section_of(operation)) for operation in _OPERATIONS)
-    return LoweredPaths(built, tuple(outcomes.table), tuple(unresolved))
+    return LoweredPaths(built, tuple(outcomes.table), outcomes.unresolved())
 
 
 def section_of(operation: abi.Operation) -> Section:
@@ -48,45 +66,55 @@ def section_of(operation: abi.Operation) -> Section:
     return Section.EXEC if operation is abi.Operation.EXEC else Section.FILES
 
 
-def _covering(rules: list[tuple[int, PathRule]]) -> dict[abi.Operation, int]:
-    """For each operation the mask of the rules about it."""
-    covering = {operation: 0 for operation in _OPERATIONS}
-    for number, rule in rules:
-        for operation in rule.operations:
-            covering[operation] |= 1 << number
-    return covering
+def _mask(rules: list[tuple[int, PathRule]], question: _Question) -> int:
+    """The rules that have a say."""
+    return sum(1 << number for number, rule in rules if question.is_about(rule))
 
 
 class _Outcomes:
     """Distinct answers, numbered; number 0 allows everything in silence."""
 
-    def __init__(self, judge: Judge, covering: dict[abi.Operation, int]) -> None:
-        self.table: list[tuple[int, ...]] = [(0,) * abi.PATH_OPERATIONS]
-        self._judge, self._covering = judge, covering
+    def __init__(self, judge: Judge, rules: list[tuple[int, PathRule]]) -> None:
+        self.table: list[tuple[int, ...]] = [(0,) * abi.PATH_QUESTIONS]
+        self._judge = judge
+        self._covering = tuple(_mask(rules, question) for question in _QUESTIONS)
+        self._everywhere = sum(1 << number for number, rule in rules if not rule.patterns)
         self._numbers = {self.table[0]: abi.OUTCOME_SILENT}
         self._labels: dict[int, int] = {}
         self._dominated: dict[int, int] = {}
 
     def label(self, matching: int) -> int:
-        """The outcome where the rules of a mask match."""
+        """The outcome where the rules of a mask match, and those that match everywhere."""
         found = self._labels.get(matching)
         if found is None:
-            found = self._labels[matching] = self._number(self._decisions(matching))
+            found = self._labels[matching] = self._number(self._decisions(matching | self._everywhere))
         return found
 
     def dominated(self, matching: int) -> int:
-        """The rules that change no operation's decision as long as those of `matching` match."""
+        """The rules that change no decision as long as those of `matching` match."""
         found = self._dominated.get(matching)
         if found is None:
             counts = 0
-            for covering in set(self._covering.values()):
-                counts |= covering & ~self._judge.dominated(matching & covering)
+            for covering in set(self._covering):
+                counts |= covering & ~self._judge.dominated((matching | self._everywhere) & covering)
             found = self._dominated[matching] = ~counts
         return found
 
+    def unresolved(self) -> tuple[int, ...]:
+        """The answers about a path that is not known."""
+        return tuple(
+            self._judge.decide_unresolved(covering, section_of(question.operation))
+            if question.with_default
+            else self._judge.decide_unresolved_explicit(covering)
+            for question, covering in zip(_QUESTIONS, self._covering, strict=True)
+        )
+
     def _decisions(self, matching: int) -> tuple[int, ...]:
         return tuple(
-            self._judge.decide(matching & self._covering[operation], section_of(operation)) for operation in _OPERATIONS
+            self._judge.decide(matching & covering, section_of(question.operation))
+            if question.with_default
+            else self._judge.decide_explicit(matching & covering)
+            for question, covering in zip(_QUESTIONS, self._covering, strict=True)
         )
 
     def _number(self, decisions: tuple[int, ...]) -> int:

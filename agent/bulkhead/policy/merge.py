@@ -104,7 +104,8 @@ def _text(statement: Statement) -> str:
 
 def _scope(statement: Statement) -> list[object]:
     if isinstance(statement, PathRule):
-        return [sorted(int(operation) for operation in statement.operations), list(statement.patterns)]
+        operations = sorted(int(operation) for operation in statement.operations)
+        return [operations, list(statement.patterns), int(statement.provenance)]
     if isinstance(statement, NetworkRule):
         ports = [[ports.protocol, ports.first, ports.last] for ports in statement.ports]
         return [[peer_text(peer) for peer in statement.peers], ports]

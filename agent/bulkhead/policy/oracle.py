@@ -20,6 +20,12 @@ Patterns are over bytes: `*` is any run and `?` any one byte within one path ele
 or more elements, as a middle element zero or more. A file that is visible at several paths is matched by a rule that
 matches any of them.
 
+A file that is executed is of the container's image, or was written since, or is fileless: no path leads to it, and it
+was not in the image. `notInImage` matches the latter two, `fileless` the last. A rule without patterns matches at
+every path, and where there is none; all that a rule names must hold. Mapping a file executable is executing it, with
+one exception: a library of the image, mapped by an allowed program, is judged by rules alone, as if there were no
+default.
+
 IPv4 and IPv6 are kept apart: an address mapped to ::ffff:0:0/96 is an IPv4 address, and `::/0` does not match it. A
 packet whose ports cannot be known is matched by every Deny and Kill rule for its address, by an Allow or Audit rule
 only if that has no ports. ICMP and ICMPv6 have no ports, so rules with ports do not match them; of protocols other than
@@ -33,7 +39,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from bulkhead.abi import Operation, Verdict
@@ -47,6 +53,7 @@ from bulkhead.policy.rules import (
     PathRule,
     Peer,
     PolicyRules,
+    Provenance,
     RuleReference,
     Section,
 )
@@ -68,16 +75,31 @@ class Judgement:
     audit: RuleReference | None = None
 
 
-def judge_path(policies: Iterable[PolicyRules], operation: Operation, *paths: bytes) -> Judgement:
-    """About `operation` on the file that is visible at all of `paths` (absolute, canonical)."""
+def judge_path(
+    policies: Iterable[PolicyRules], operation: Operation, *paths: bytes, provenance: Provenance = Provenance.IMAGE
+) -> Judgement:
+    """About `operation` on the file that is visible at all of `paths` (absolute, canonical); none for a memory file."""
 
     def matches(rule: Rule) -> bool:
-        if not isinstance(rule, PathRule) or operation not in rule.operations:
-            return False
-        patterns = [pattern.encode("utf-8", "surrogateescape") for pattern in rule.patterns]
-        return any(path_matches(pattern, path) for pattern in patterns for path in paths)
+        return _path_rule_matches(rule, operation, provenance, paths)
 
     return _judge(policies, section_of(operation), matches)
+
+
+def judge_library(policies: Iterable[PolicyRules], *paths: bytes) -> Judgement:
+    """About an allowed program's mapping a library of the image for execution."""
+
+    def matches(rule: Rule) -> bool:
+        return _path_rule_matches(rule, Operation.EXEC, Provenance.IMAGE, paths)
+
+    return _judge((replace(policy, defaults=()) for policy in policies), Section.EXEC, matches)
+
+
+def _path_rule_matches(rule: Rule, operation: Operation, provenance: Provenance, paths: tuple[bytes, ...]) -> bool:
+    if not isinstance(rule, PathRule) or operation not in rule.operations or rule.provenance > provenance:
+        return False
+    patterns = [pattern.encode("utf-8", "surrogateescape") for pattern in rule.patterns]
+    return not patterns or any(path_matches(pattern, path) for pattern in patterns for path in paths)
 
 
 def judge_connection(
@@ -96,11 +118,13 @@ def judge_capability(policies: Iterable[PolicyRules], capability: int) -> Judgem
     return _judge(policies, Section.CAPABILITIES, matches)
 
 
-def judge_unresolved_path(policies: Iterable[PolicyRules], operation: Operation) -> Judgement:
+def judge_unresolved_path(
+    policies: Iterable[PolicyRules], operation: Operation, provenance: Provenance = Provenance.IMAGE
+) -> Judgement:
     """About `operation` on a file whose path cannot be resolved."""
 
     def could_match(rule: Rule) -> bool:
-        return isinstance(rule, PathRule) and operation in rule.operations
+        return isinstance(rule, PathRule) and operation in rule.operations and rule.provenance <= provenance
 
     return _judge_unresolved(policies, section_of(operation), could_match)
 

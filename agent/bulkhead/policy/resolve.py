@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from ipaddress import ip_network
 
 from bulkhead.abi import Operation
@@ -19,6 +20,7 @@ from bulkhead.policy.rules import (
     Peer,
     PolicyRules,
     Ports,
+    Provenance,
     RuleReference,
     Section,
 )
@@ -62,7 +64,8 @@ class _Resolver:
     def _paths(self) -> Iterator[PathRule]:
         for index, program in enumerate(self._spec.exec.rules if self._spec.exec else []):
             operations = frozenset({Operation.EXEC})
-            yield self._path_rule(Section.EXEC, index, program, operations)
+            rule = self._path_rule(Section.EXEC, index, program, operations)
+            yield replace(rule, provenance=_provenance(program))
         for index, file in enumerate(self._spec.files.rules if self._spec.files else []):
             operations = frozenset(Operation[word.upper()] for word in file.operations or [])
             yield self._path_rule(Section.FILES, index, file, operations)
@@ -110,6 +113,12 @@ class _Resolver:
 
 def _action(word: str) -> Action:
     return Action[word.upper()]
+
+
+def _provenance(rule: model.ExecRule) -> Provenance:
+    if rule.fileless:
+        return Provenance.FILELESS
+    return Provenance.WRITTEN if rule.not_in_image else Provenance.IMAGE
 
 
 def _peer(peer: model.Peer) -> Peer:

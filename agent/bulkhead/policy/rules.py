@@ -41,6 +41,17 @@ class Section(Enum):
     CAPABILITIES = "capabilities"
 
 
+class Provenance(IntEnum):
+    """Where a file that is executed comes from. Each says more than the one before: what is fileless was also written.
+
+    A rule with a provenance matches files of that one and of those after it.
+    """
+
+    IMAGE = 0  # the container's image; of a rule: any file
+    WRITTEN = 1  # written since
+    FILELESS = 2  # no path leads to it
+
+
 @dataclass(frozen=True, order=True)
 class RuleReference:
     """Which rule of which policy: what a violation names.
@@ -65,13 +76,18 @@ class RuleReference:
 
 @dataclass(frozen=True)
 class PathRule:
-    """A rule of `exec` or `files`. `patterns` are absolute: exact, `dir/**`, `*` and `?` within one element."""
+    """A rule of `exec` or `files`. `patterns` are absolute: exact, `dir/**`, `*` and `?` within one element.
+
+    It matches files at least as far from the image as `provenance`. Without patterns it matches every path, and files
+    without one.
+    """
 
     reference: RuleReference
     mode: Mode
     action: Action
     operations: frozenset[Operation]
     patterns: tuple[str, ...]
+    provenance: Provenance = Provenance.IMAGE
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from bulkhead import abi
 from bulkhead.policy.automaton import outcome_of, state_after
 from bulkhead.policy.image import SetImage
 from bulkhead.policy.oracle import Address, Judgement
+from bulkhead.policy.rules import Provenance
 
 
 def judgement(image: SetImage, word: int) -> Judgement:
@@ -21,10 +22,19 @@ def judgement(image: SetImage, word: int) -> Judgement:
     )
 
 
-def path_decision(image: SetImage, operation: abi.Operation, path: bytes, start: int | None = None) -> Judgement:
+EXEC_QUESTIONS = {
+    Provenance.IMAGE: abi.Operation.EXEC,
+    Provenance.WRITTEN: abi.Question.EXEC_WRITTEN,
+    Provenance.FILELESS: abi.Question.EXEC_FILELESS,
+}
+
+
+def path_decision(
+    image: SetImage, question: abi.Operation | abi.Question, path: bytes, start: int | None = None
+) -> Judgement:
     """What is decided about `path`, read from the root or from a start state."""
     state = state_after(image.automaton, path, start)
-    return judgement(image, image.outcomes[outcome_of(image.automaton, state)][operation])
+    return judgement(image, image.outcomes[outcome_of(image.automaton, state)][question])
 
 
 def connection_decision(image: SetImage, address: Address, protocol: int, port: int | None) -> Judgement:

@@ -21,6 +21,7 @@ from bulkhead.policy.rules import (
     Peer,
     PolicyRules,
     Ports,
+    Provenance,
     RuleReference,
     Section,
 )
@@ -92,8 +93,10 @@ def _policy(draw: st.DrawFn, name: str, sections: tuple[Section, ...], patterns:
                 held = draw(st.frozensets(st.integers(0, 5), min_size=1))
                 capabilities.append(CapabilityRule(reference, mode, action, held))
             else:
-                matched = tuple(draw(st.lists(patterns, min_size=1, max_size=3)))
-                paths.append(PathRule(reference, mode, action, _operations(draw, section), matched))
+                provenance = draw(st.sampled_from(Provenance)) if section is Section.EXEC else Provenance.IMAGE
+                least = 1 if provenance is Provenance.IMAGE else 0
+                matched = tuple(draw(st.lists(patterns, min_size=least, max_size=3)))
+                paths.append(PathRule(reference, mode, action, _operations(draw, section), matched, provenance))
     return PolicyRules(tuple(paths), tuple(networks), tuple(capabilities), tuple(defaults))
 
 

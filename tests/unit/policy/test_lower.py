@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulkhead import abi
-from bulkhead.abi import Operation
+from bulkhead.abi import Operation, Question
 from bulkhead.errors import DoesNotFit
 from bulkhead.policy import oracle
 from bulkhead.policy.lower import lower
@@ -25,10 +25,11 @@ from bulkhead.policy.rules import (
     PathRule,
     Peer,
     PolicyRules,
+    Provenance,
     RuleReference,
     Section,
 )
-from tests.unit.policy.kernel_view import connection_decision, judgement, path_decision
+from tests.unit.policy.kernel_view import EXEC_QUESTIONS, connection_decision, judgement, path_decision
 from tests.unit.policy.strategies import (
     ADDRESSES,
     MOUNT_POINTS,
@@ -58,6 +59,27 @@ def test_paths_are_decided_as_the_reference_says(data: st.DataObject) -> None:
     for path in data.draw(st.lists(paths_like(said), min_size=8, max_size=12)):
         for operation in (Operation.EXEC, Operation.READ, Operation.CREATE, Operation.MAP):
             assert path_decision(image, operation, path) == oracle.judge_path(said, operation, path), path
+
+
+@_THOROUGH
+@given(st.data())
+def test_executing_is_decided_by_where_a_file_comes_from(data: st.DataObject) -> None:
+    """Each provenance has its answer at every path, and libraries of the image theirs."""
+    said = data.draw(policies(Section.EXEC))
+    image = lower(merge(said))
+    for path in data.draw(st.lists(paths_like(said), min_size=4, max_size=8)):
+        for provenance, question in EXEC_QUESTIONS.items():
+            expected = oracle.judge_path(said, Operation.EXEC, path, provenance=provenance)
+            assert path_decision(image, question, path) == expected, (path, provenance)
+        assert path_decision(image, Question.LIBRARY, path) == oracle.judge_library(said, path), path
+
+
+@_THRIFTY
+@given(policies(Section.EXEC))
+def test_what_no_path_leads_to_is_fileless(said: list[PolicyRules]) -> None:
+    """Rules without patterns match it; no pattern does."""
+    expected = oracle.judge_path(said, Operation.EXEC, provenance=Provenance.FILELESS)
+    assert path_decision(lower(merge(said)), Question.EXEC_FILELESS, b"\0") == expected
 
 
 @_THOROUGH
@@ -105,6 +127,12 @@ def test_what_cannot_be_resolved_is_decided_by_the_strictest_rule_that_could_mat
     for operation in PATH_OPERATION_LIST:
         expected = oracle.judge_unresolved_path(said, operation)
         assert judgement(image, image.unresolved[operation]) == expected
+    for provenance, question in EXEC_QUESTIONS.items():
+        expected = oracle.judge_unresolved_path(said, Operation.EXEC, provenance)
+        assert judgement(image, image.unresolved[question]) == expected
+    without_defaults = [replace(policy, defaults=()) for policy in said]
+    expected = oracle.judge_unresolved_path(without_defaults, Operation.EXEC)
+    assert judgement(image, image.unresolved[Question.LIBRARY]) == expected
     assert judgement(image, image.network_unresolved) == oracle.judge_unresolved_packet(said)
 
 
@@ -120,6 +148,8 @@ def test_flags_say_what_the_kernel_must_look_at(said: list[PolicyRules]) -> None
     }
     for flag, decisions in words.items():
         assert bool(image.flags & flag) == any(decisions)
+    exec_answers = ((each[0], each[9], each[10], each[11]) for each in (*image.outcomes, image.unresolved))
+    assert bool(image.flags & abi.SET_HAS_PROVENANCE) == any(len(set(each)) > 1 for each in exec_answers)
     blocking = {word & abi.DECISION_VERDICT_MASK for part in words.values() for word in part} & {3, 4}
     assert bool(image.flags & abi.SET_MAY_BLOCK) == bool(blocking)
     assert bool(image.prefixes) == bool(image.flags & abi.SET_HAS_NETWORK)
@@ -131,7 +161,7 @@ def test_no_policies_allow_everything_without_a_slot() -> None:
     assert image.flags == 0
     assert image.automaton.root == abi.STATE_SINK | abi.OUTCOME_SILENT
     assert len(image.automaton.slots) == 0
-    assert image.outcomes == ((0,) * abi.PATH_OPERATIONS,)
+    assert image.outcomes == ((0,) * abi.PATH_QUESTIONS,)
     assert image.prefixes == ()
     assert image.ports == ()
 
@@ -141,7 +171,7 @@ def test_one_denied_file_is_one_word_of_one_outcome() -> None:
     image = lower(merge([_deny("/etc/shadow")]))
     denied = decision(abi.Verdict.DENY, 1)
     assert denied == 0x13
-    assert image.outcomes[1] == (0, denied, 0, 0, 0, 0, 0, 0, 0)
+    assert image.outcomes[1] == (0, denied, *[0] * (abi.PATH_QUESTIONS - 2))
     assert image.flags == abi.SET_HAS_PATHS | abi.SET_MAY_BLOCK
 
 
