@@ -12,10 +12,10 @@
 #define ABI_VERSION 2u /* raised when a map's shape changes: programs of another version never share maps */
 
 /* Limits. Each has its reason in docs/limits.md. */
-#define MAX_CONTAINERS 1024u /* containers under policy on one node; index 0 means "none" */
+#define MAX_CONTAINERS 2048u /* containers under policy on one node; index 0 means "none" */
 #define MAX_SETS 4096u       /* policy sets held at once, those being replaced included */
 #define MAX_OUTCOMES 65536u  /* distinct answers of all path automata together */
-#define ARENA_SLOTS 1048576u /* automaton slots of 8 bytes of all policy sets together */
+#define ARENA_SLOTS 2097152u /* automaton slots of 8 bytes of all policy sets together */
 #define ARENA_TAIL 256u      /* slots after the last row, so that adding a byte never leaves the arena */
 #define MAX_ANCHORS 65536u   /* (container, mount) pairs */
 #define MAX_CGROUPS 16384u   /* cgroups of containers, children included; only without cgroup storage */

@@ -7,10 +7,10 @@ from typing import Final
 from bulkhead.abi.maps import MapDefinition, MapFlag, MapType
 
 ABI_VERSION: Final[int] = 2  # raised when a map's shape changes: programs of another version never share maps
-MAX_CONTAINERS: Final[int] = 1024  # containers under policy on one node; index 0 means "none"
+MAX_CONTAINERS: Final[int] = 2048  # containers under policy on one node; index 0 means "none"
 MAX_SETS: Final[int] = 4096  # policy sets held at once, those being replaced included
 MAX_OUTCOMES: Final[int] = 65536  # distinct answers of all path automata together
-ARENA_SLOTS: Final[int] = 1048576  # automaton slots of 8 bytes of all policy sets together
+ARENA_SLOTS: Final[int] = 2097152  # automaton slots of 8 bytes of all policy sets together
 ARENA_TAIL: Final[int] = 256  # slots after the last row, so that adding a byte never leaves the arena
 MAX_ANCHORS: Final[int] = 65536  # (container, mount) pairs
 MAX_CGROUPS: Final[int] = 16384  # cgroups of containers, children included; only without cgroup storage
@@ -133,7 +133,7 @@ class ArenaSlot(Structure):
 
 
 class Arena(Structure):
-    """struct arena, 8388608 bytes."""
+    """struct arena, 16777216 bytes."""
 
     slots: Array[ArenaSlot]
     _fields_ = (
@@ -431,7 +431,7 @@ MAPS: Final[tuple[MapDefinition, ...]] = (
         name="arena",
         type=MapType.ARRAY,
         key_bytes=4,
-        value_bytes=8388608,
+        value_bytes=16777216,
         entries=1,
         flags=MapFlag.MMAPABLE,
     ),
