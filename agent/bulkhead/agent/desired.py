@@ -32,6 +32,7 @@ class Labels:
 class _File:
     mark: tuple[int, ...]
     rules: tuple[PolicyRules, ...]
+    is_refused: bool = False
 
 
 class PolicyFolder:
@@ -70,6 +71,10 @@ class PolicyFolder:
         """What all files together say."""
         return tuple(rules for path in sorted(self._files) for rules in self._files[path].rules)
 
+    def refused(self) -> int:
+        """Files that are refused, as a whole or in part."""
+        return sum(file.is_refused for file in tuple(self._files.values()))
+
     def _is_there(self) -> bool:
         was_missing, self._missing = self._missing, not self._directory.is_dir()
         if self._missing and not was_missing:
@@ -84,7 +89,7 @@ class PolicyFolder:
         for problem in problems:
             log.error("policy_refused", file=problem.file, line=problem.line, field=problem.field, error=str(problem))
         if problems and known:
-            known.mark = mark  # said once; what was enforced stays
+            known.mark, known.is_refused = mark, True  # said once; what was enforced stays
             return False
         copy = self._accepted / path.name if self._accepted else None
         if problems and copy and copy.exists():
@@ -92,7 +97,7 @@ class PolicyFolder:
             log.warning("policy_kept", file=str(path), policies=len(rules))
         elif copy and not problems and _mark(path) == mark:  # else it has changed again, and is read again
             _copy(path, copy)
-        self._files[path] = _File(mark, rules)
+        self._files[path] = _File(mark, rules, bool(problems))
         log.info("policy_loaded", file=str(path), policies=len(rules))
         return True
 

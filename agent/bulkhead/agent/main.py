@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from bulkhead.agent.pump import Pump
 from bulkhead.agent.source import Input
 from bulkhead.agent.supervisor import Supervisor
 from bulkhead.agent.sync import Sync
+from bulkhead.agent.vitals import Vitals
 from bulkhead.enforcement.enforcer import Enforcer
 from bulkhead.enforcement.records import Records
 from bulkhead.errors import NotEnforceable
@@ -24,6 +26,7 @@ from bulkhead.kernel.bundles import bundle_for_this_kernel
 from bulkhead.kernel.instance import Instance, load_instance
 from bulkhead.kernel.preflight import require_bpf_lsm
 from bulkhead.log import get_log
+from bulkhead.monitoring.checks import Heartbeat
 from bulkhead.report import ledger_file
 from bulkhead.report.channel import TlsFiles, open_channel
 from bulkhead.report.identity import NodeIdentity
@@ -43,7 +46,8 @@ log = get_log()
 class AgentSettings:
     """What the agent is told. Without a collector, violations wait in the spool.
 
-    `ready` is a file that is made once everything that was asked for is enforced, and is not there before.
+    `ready` is a file that is made once everything that was asked for is enforced, and is not there before. `monitoring`
+    is where health and metrics are told (`agent.vitals`): host:port, or empty for nowhere.
     """
 
     node: str
@@ -51,6 +55,7 @@ class AgentSettings:
     tls: TlsFiles | None = None
     paths: Paths = field(default_factory=Paths)
     ready: Path | None = None
+    monitoring: str = ""
 
 
 def node_identity(name: str) -> NodeIdentity:
@@ -60,6 +65,12 @@ def node_identity(name: str) -> NodeIdentity:
 
 def run_agent(settings: AgentSettings, asked: Input) -> None:
     """Until SIGTERM or SIGINT. Raises `BulkheadError`; what is enforced goes on in every case."""
+    vitals = Vitals()
+    with vitals.serve(settings.monitoring):  # first: compiling takes its time, and somebody may ask meanwhile
+        _take_over_and_run(settings, asked, vitals)
+
+
+def _take_over_and_run(settings: AgentSettings, asked: Input, vitals: Vitals) -> None:
     try:
         node = node_identity(settings.node)
         spool = Spool(settings.paths.spool, node)  # first: it is locked, so that a second agent changes nothing
@@ -71,11 +82,13 @@ def run_agent(settings: AgentSettings, asked: Input) -> None:
     enforcer.adopt()
     ledger_path = settings.paths.state / "ledger.json"
     reporter = Reporter(EnforcerNames(enforcer), node, [spool], ledger_file.load(ledger_path, node.boot_id))
-    pump = Pump(instance, reporter, LedgerKeeper(ledger_path, reporter, node.boot_id).keep)
+    pump = Pump(instance, reporter, LedgerKeeper(ledger_path, reporter, node.boot_id, vitals.pump).keep)
     if instance.maps_kept:
         pump.take_over()
     sync, stream = Sync(enforcer, asked.source), _stream(settings, spool)
-    _run(settings, asked, _Parts(sync, pump, Complaints(instance), stream))
+    vitals.watch(sync, instance.statistics, asked.samples)
+    vitals.watch_delivery(spool, stream)
+    _run(settings, asked, _Parts(sync, pump, Complaints(instance), stream, vitals))
     log.info("agent_stopped", enforced=len(enforcer.containers()))
 
 
@@ -94,6 +107,7 @@ class _Parts:
     pump: Pump
     complaints: Complaints
     stream: Stream | None
+    vitals: Vitals
 
 
 def _run(settings: AgentSettings, asked: Input, parts: _Parts) -> None:
@@ -104,7 +118,7 @@ def _run(settings: AgentSettings, asked: Input, parts: _Parts) -> None:
     supervisor.start("complaints", lambda: parts.complaints.run(stopping))
     for name, task in asked.tasks(parts.sync).items():
         supervisor.start(name, task)
-    supervisor.start("sync", lambda: _sync_until(stopping, parts.sync, asked, settings))
+    supervisor.start("sync", lambda: _sync_until(stopping, parts, asked, settings))
     if parts.stream:
         parts.stream.start()
     try:
@@ -121,14 +135,15 @@ def _run(settings: AgentSettings, asked: Input, parts: _Parts) -> None:
 
 
 class LedgerKeeper:
-    """Writes down what was told, when it has changed."""
+    """Writes down what was told, when it has changed. `rounds` is told of each round of the pump."""
 
-    def __init__(self, path: Path, reporter: Reporter, boot_id: str) -> None:
-        self._path, self._reporter, self._boot_id = path, reporter, boot_id
+    def __init__(self, path: Path, reporter: Reporter, boot_id: str, rounds: Heartbeat) -> None:
+        self._path, self._reporter, self._boot_id, self._rounds = path, reporter, boot_id, rounds
         self._kept: dict[CounterName, int] = {}
 
     def keep(self) -> None:
         """Called after everything told is in the spool."""
+        self._rounds.beat()
         told = self._reporter.ledger.told
         if told != self._kept:
             ledger_file.save(self._path, self._reporter.ledger, self._boot_id)
@@ -141,11 +156,12 @@ def _stream(settings: AgentSettings, spool: Spool) -> Stream | None:
     return Stream(spool, settings.node, lambda: open_channel(settings.collector, settings.tls))
 
 
-def _sync_until(stopping: threading.Event, sync: Sync, asked: Input, settings: AgentSettings) -> None:
-    is_ready = False
+def _sync_until(stopping: threading.Event, parts: _Parts, asked: Input, settings: AgentSettings) -> None:
+    is_ready, sync = False, parts.sync
     while not stopping.is_set():
         asked.changed.clear()
-        sync.step()
+        began_s = time.monotonic()
+        parts.vitals.looked(sync.step(), time.monotonic() - began_s)
         if sync.synced.is_set() and not is_ready:
             is_ready = True
             log.info("agent_ready", node=settings.node, containers=len(sync.applied()), pid=os.getpid())

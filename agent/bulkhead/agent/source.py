@@ -7,11 +7,12 @@ server. Next step: `agent.sync` makes what is enforced equal to it, `agent.main`
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from bulkhead.errors import BulkheadError
+from bulkhead.monitoring.exposition import Sample
 from bulkhead.node.container import Container
 from bulkhead.policy.rules import PolicyRules
 
@@ -57,6 +58,10 @@ class Input(Protocol):
 
     def tasks(self, sync: Sync) -> dict[str, Callable[[], None]]:
         """What runs beside the agent's own tasks, by name, until `stop`."""
+        ...
+
+    def samples(self) -> Iterable[Sample]:
+        """What there is to say of it to Prometheus, now."""
         ...
 
     def stop(self) -> None:

@@ -6,12 +6,14 @@ Next step: `agent.sync`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from bulkhead.agent.desired import PolicyFolder
+from bulkhead.agent.metrics import policy_samples
 from bulkhead.agent.source import Assignment
 from bulkhead.errors import BulkheadError
+from bulkhead.monitoring.exposition import Sample
 from bulkhead.node import cgroups
 from bulkhead.node.container import Container
 from bulkhead.node.processes import Representatives
@@ -49,11 +51,16 @@ class StandaloneInput:
 
     def __init__(self, policies: PolicyFolder, pattern: str) -> None:
         self.source = CgroupSource(policies, pattern)
+        self._policies = policies
         self.changed = threading.Event()
 
     def tasks(self, sync: Sync) -> dict[str, Callable[[], None]]:
         """None."""
         return {}
+
+    def samples(self) -> Iterable[Sample]:
+        """The policies of the folder; of a file that is refused the number is not known: it counts as one."""
+        return policy_samples(len(self._policies.rules()), self._policies.refused())
 
     def stop(self) -> None:
         """Nothing runs."""

@@ -26,11 +26,23 @@ log = get_log()
 
 @dataclass(frozen=True)
 class Failure:
-    """An assignment that could not be made so; `again_at` is of the monotonic clock, in seconds."""
+    """An assignment that could not be made so; `again_at` is of the monotonic clock, in seconds.
+
+    `passing`: the process that was looked at had ended; another one, or none, stands for the container at once.
+    """
 
     assignment: Assignment
     reason: str
     again_at: float
+    passing: bool = False
+
+
+@dataclass
+class Counts:
+    """What was done since the start."""
+
+    changes: int = 0
+    failures: int = 0
 
 
 class Sync:
@@ -41,6 +53,7 @@ class Sync:
         self._source = source
         self._applied: dict[int, Assignment] = {}
         self._failed: dict[int, Failure] = {}
+        self.counts = Counts()
         self.synced = threading.Event()
 
     def step(self) -> int:
@@ -58,6 +71,7 @@ class Sync:
         for assignment in wanted:
             if self._is_due(assignment):
                 changed += self._enforce(assignment)
+        self.counts.changes += changed
         self.synced.set()
         return changed
 
@@ -94,9 +108,10 @@ class Sync:
         container = wanted.container
         gone = container.pid is not None and not mount_namespace(container.pid)
         if not gone and container.cgroup.exists():
+            self.counts.failures += 1
             log.error("container_failed", container=container.name, error=str(error))
         again_at = time.monotonic() + (0 if gone else RETRY_S)
-        self._failed[container.cgroup_id] = Failure(wanted, str(error), again_at)
+        self._failed[container.cgroup_id] = Failure(wanted, str(error), again_at, passing=gone)
 
     def _release(self, container: Container) -> None:
         self._enforcer.release(container.cgroup_id)

@@ -45,6 +45,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "--pod-uid", default="", metavar="UID", help="of the agent's own pod, which no policy holds for"
     )
     parser.add_argument("--ready-file", type=Path, metavar="FILE", help="made when everything asked for is enforced")
+    parser.add_argument("--monitoring", default="", metavar="ADDRESS", help="host:port to tell health and metrics at")
     parser.add_argument("--remove", action="store_true", help="take all of Bulkhead out of this kernel, then wait")
     parser.add_argument("--node", default=os.uname().nodename, metavar="NAME", help="this node's name (%(default)s)")
     parser.add_argument("--collector", default="", metavar="ADDRESS", help="host:port to deliver violations to")
@@ -73,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.remove:
         from bulkhead.agent.removal import remove_and_wait  # noqa: PLC0415
 
-        remove_and_wait(paths, arguments.ready_file)
+        remove_and_wait(paths, arguments.ready_file, arguments.monitoring)
         return 0
     settings = AgentSettings(
         node=arguments.node,
@@ -81,6 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
         tls=_tls(arguments),
         paths=paths,
         ready=arguments.ready_file,
+        monitoring=arguments.monitoring,
     )
     run_agent(settings, _standalone(arguments, paths) if arguments.policies else _cluster(arguments, paths))
     return 0

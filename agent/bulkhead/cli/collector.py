@@ -59,6 +59,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "--tls-reader", dest="readers", metavar="NAME", action="append", default=[],
         help="only those may read; may be repeated",
     )  # fmt: skip
+    parser.add_argument("--monitoring", default="", metavar="ADDRESS", help="host:port to tell health and metrics at")
     parser.add_argument("--retain", metavar="TIME", type=duration_s, default="7d", help="how long (%(default)s)")
     parser.add_argument("--retain-bytes", metavar="SIZE", type=size_bytes, default="10G", help="how much (%(default)s)")
     parser.set_defaults(run=run)
@@ -81,6 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
         store=arguments.store,
         tls=TlsFiles(arguments.tls_client_ca, arguments.tls_cert, arguments.tls_key),
         roles=roles(arguments.agents, arguments.readers),
+        monitoring=arguments.monitoring,
         limits=StoreLimits(retain_s=arguments.retain, retain_bytes=arguments.retain_bytes),
     )
     asyncio.run(serve(options))

@@ -7,7 +7,8 @@ be found by. An acknowledgement is sent when the store has committed, never befo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -35,10 +36,11 @@ class Refused(Exception):
 
 
 class Ingest:
-    """The service. `handler` is what a server registers."""
+    """The service. `handler` is what a server registers; `connected` agents there are, `refused` there were."""
 
     def __init__(self, store: Store, commits: Commits, role: Role) -> None:
         self._store, self._commits, self._role = store, commits, role
+        self.connected = self.refused = 0
 
     def handler(self) -> grpc.GenericRpcHandler:
         """The service with requests left as bytes."""
@@ -53,15 +55,25 @@ class Ingest:
         futures: asyncio.Queue[asyncio.Future[int] | None] = asyncio.Queue(STREAM_BATCHES)
         try:
             source = await self._greet(requests, context)
-            receiving = asyncio.create_task(self._receive(source, requests, futures))
-            await first_failure(receiving, asyncio.create_task(acknowledge(futures, context)))
+            with self._counted():
+                receiving = asyncio.create_task(self._receive(source, requests, futures))
+                await first_failure(receiving, asyncio.create_task(acknowledge(futures, context)))
         except Refused as error:
+            self.refused += 1
             log.warning("agent_refused", peer=context.peer(), reason=str(error))
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         except StoreFull as error:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
         except BulkheadError as error:
             await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        self.connected += 1
+        try:
+            yield
+        finally:
+            self.connected -= 1
 
     async def _greet(self, requests: AsyncIterator[bytes], context: Context) -> Source:
         try:

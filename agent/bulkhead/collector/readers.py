@@ -39,10 +39,11 @@ MESSAGE_ENTRIES = 500  # sent in one message: about 200 KB
 
 
 class Violations(ViolationsServicer):
-    """The service."""
+    """The service, with so many `subscribers` now."""
 
     def __init__(self, store: Store, commits: Commits, limits: StoreLimits, role: Role) -> None:
         self._store, self._commits, self._limits, self._role = store, commits, limits, role
+        self.subscribers = 0
 
     async def Query(self, request: QueryRequest, context: Any) -> QueryResponse:  # noqa: N802
         """One page."""
@@ -68,11 +69,14 @@ class Violations(ViolationsServicer):
         """History, then live, until the reader goes."""
         await self._role.require(context)
         wanted = EntryFilter(request.filter, nanoseconds(request.since))
+        self.subscribers += 1
         try:
             async for response in self._follow(wanted, request.cursor):
                 yield response
         except BulkheadError as error:
             await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
+        finally:
+            self.subscribers -= 1
 
     async def _follow(self, wanted: EntryFilter, cursor: int) -> AsyncIterator[SubscribeResponse]:
         caught_up_once = told_lag = False

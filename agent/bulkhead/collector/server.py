@@ -9,19 +9,23 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
 import grpc.aio
+from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 
 from bulkhead.collector.commits import Commits
 from bulkhead.collector.ingest import Ingest
 from bulkhead.collector.readers import Violations
 from bulkhead.collector.roles import Roles
 from bulkhead.collector.store import Store
+from bulkhead.collector.vitals import Vitals
 from bulkhead.errors import UsageError
 from bulkhead.log import get_log
+from bulkhead.monitoring.server import MonitoringServer
 from bulkhead.report.channel import TlsFiles, read_pem
 from bulkhead.settings import BATCH_BYTES_LIMIT, StoreLimits
 from bulkhead.v1.violations_pb2_grpc import add_ViolationsServicer_to_server
@@ -47,7 +51,8 @@ EVERYBODY = Roles()
 class CollectorOptions:
     """What the command line says. `listen` is host:port; port 0 takes a free one. No certificate: no TLS.
 
-    `tls.authority` makes client certificates mandatory, `roles` says whose may do what.
+    `tls.authority` makes client certificates mandatory, `roles` says whose may do what. `monitoring` is where health
+    and metrics are told (`collector.vitals`): host:port, or empty for nowhere.
     """
 
     listen: str
@@ -55,6 +60,7 @@ class CollectorOptions:
     tls: TlsFiles = NO_TLS
     limits: StoreLimits = DEFAULT_LIMITS
     roles: Roles = EVERYBODY
+    monitoring: str = ""
 
 
 class Collector:
@@ -66,22 +72,34 @@ class Collector:
         if options.roles != EVERYBODY and options.tls.authority is None:
             raise UsageError("names of clients need certificates of theirs: give the authority that signs them, too")
         self.store = open_store(options.store, options.limits)
+        self.vitals = Vitals()
         self.port = 0
+
+    def monitored(self) -> AbstractContextManager[object]:
+        """Tells health and metrics where the options say, until the context ends."""
+        vitals, address = self.vitals, self._options.monitoring
+        return closing(MonitoringServer(address, vitals.exposition, vitals.health())) if address else nullcontext()
 
     async def start(self) -> None:
         """Opens the port; returns when it serves."""
         limits, roles = self._options.limits, self._options.roles
-        self._commits = Commits(self.store, limits.queue_batches)
-        self._committing = asyncio.create_task(self._commits.run())
+        commits = Commits(self.store, limits.queue_batches, self.vitals.took)
+        ingest, readers = (
+            Ingest(self.store, commits, roles.deliver),
+            Violations(self.store, commits, limits, roles.read),
+        )
+        self._tasks = [asyncio.create_task(commits.run()), asyncio.create_task(self.vitals.run())]
         self._server = grpc.aio.server(options=OPTIONS)
-        self._server.add_generic_rpc_handlers((Ingest(self.store, self._commits, roles.deliver).handler(),))
-        add_ViolationsServicer_to_server(Violations(self.store, self._commits, limits, roles.read), self._server)
+        self._server.add_generic_rpc_handlers((ingest.handler(),))
+        add_ViolationsServicer_to_server(readers, self._server)
+        add_HealthServicer_to_server(self.vitals.servicer, self._server)
         try:
             self.port = self._bind()
         except RuntimeError as error:
             await self.stop()
             raise UsageError(f"{self._options.listen}: cannot listen there; nothing was received") from error
         await self._server.start()
+        self.vitals.watch(self.store, limits.retain_bytes, commits, ingest, readers)
         log.info("collector_started", listen=self._options.listen, port=self.port, store=str(self._options.store))
 
     def _bind(self) -> int:
@@ -91,13 +109,14 @@ class Collector:
 
     async def failed(self) -> None:
         """Returns never; raises what ended the commits, without which a collector is none."""
-        await asyncio.shield(self._committing)
+        await asyncio.gather(*map(asyncio.shield, self._tasks))
 
     async def stop(self, grace_s: float = GRACE_S) -> None:
         """Ends streams and gives the store back. What was not acknowledged is with the agents."""
         await self._server.stop(grace_s)
-        self._committing.cancel()
-        await asyncio.wait([self._committing])
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks)
         await asyncio.to_thread(self.store.close)
         log.info("collector_stopped", store=str(self._options.store))
 
@@ -122,9 +141,10 @@ async def serve(options: CollectorOptions) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     collector = Collector(options)
-    await collector.start()
-    ends = [asyncio.create_task(stopping.wait()), asyncio.create_task(collector.failed())]
-    ended, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-    await collector.stop()
+    with collector.monitored():
+        await collector.start()
+        ends = [asyncio.create_task(stopping.wait()), asyncio.create_task(collector.failed())]
+        ended, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        await collector.stop()
     for each in ended:
         each.result()

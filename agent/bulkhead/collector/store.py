@@ -149,13 +149,26 @@ class Store:
 
         Raises StoreFull or StoreFailed, and then nothing of them was kept.
         """
+        with self._writing() as connection:
+            rows, places = self._place(arrivals)
+            storefile.write_batches(connection, rows)
+            storefile.write_places(connection, places)
+        self._places |= places
+        self._show(rows)
+
+    def probe(self) -> None:
+        """Whether the disk takes a commit: one page, the same as before. Raises StoreFull or StoreFailed."""
+        with self._writing() as connection:
+            connection.execute(f"PRAGMA user_version = {storefile.VERSION}")
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction on the newest file, on the disk when the context ends."""
         try:
             connection = self._current()
-            rows, places = self._place(arrivals)
             connection.execute("BEGIN IMMEDIATE")
             try:
-                storefile.write_batches(connection, rows)
-                storefile.write_places(connection, places)
+                yield connection
                 connection.execute("COMMIT")
             except sqlite3.Error:
                 if connection.in_transaction:
@@ -163,8 +176,6 @@ class Store:
                 raise
         except (sqlite3.Error, OSError) as error:
             raise self._refusal(error) from error
-        self._places |= places
-        self._show(rows)
 
     def _place(self, arrivals: Sequence[Arrival]) -> tuple[list[tuple[int, Arrival]], dict[Source, Place]]:
         """Cursors for what is new in the arrivals, and how far that brings their sources."""
@@ -313,6 +324,12 @@ class Store:
             self._connection.execute("INSERT OR REPLACE INTO removed VALUES (?, ?)", (last_cursor, entries))
         for suffix in ("", "-wal", "-shm"):
             Path(f"{path}{suffix}").unlink(missing_ok=True)
+
+    def size(self) -> tuple[int, int]:
+        """Files, and bytes in all of them."""
+        with self._lock:
+            files = self._files
+        return len(files), sum(self._file_bytes(first) for first in files)
 
     def _file_bytes(self, first_cursor: int) -> int:
         total = 0

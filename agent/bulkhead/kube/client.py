@@ -8,6 +8,8 @@ watches.
 from __future__ import annotations
 
 import json
+import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,12 +66,31 @@ class Request:
         return "watch" if "watch" in (self.query or ()) else self.method
 
 
+class Requests:
+    """How many requests were made, by what was asked and the status of the answer; 0 where there was none."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[tuple[str, int]] = Counter()
+
+    def count(self, action: str, status: int) -> None:
+        """One more."""
+        with self._lock:
+            self._counts[action.lower(), status] += 1
+
+    def counts(self) -> dict[tuple[str, int], int]:
+        """All of them."""
+        with self._lock:
+            return dict(self._counts)
+
+
 class Api:
     """One API server. Any number of threads may use it."""
 
     def __init__(self, configuration: Configuration) -> None:
         self.configuration = configuration
         self.server = str(configuration.host)
+        self.requests = Requests()
         self._client = ApiClient(configuration)
         self._send = cast(Any, self._client.rest_client.request)  # has no types
 
@@ -137,8 +158,10 @@ class Api:
         try:
             answer = self._send(request.method, url, headers, request.body, _request_timeout=times_s)
         except (ApiException, HTTPError, OSError) as error:
+            self.requests.count(request.action, 0)
             raise no_answer(about, reason_of(error)) from error
         response = cast(urllib3.BaseHTTPResponse, answer.response)
+        self.requests.count(request.action, response.status)
         if not 200 <= response.status <= 299:
             raise self._refused(response, about)
         return response

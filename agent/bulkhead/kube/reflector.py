@@ -8,6 +8,7 @@ it; `kube.pacing` says how long to wait, `kube.errors` what an error means.
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
@@ -54,6 +55,10 @@ class Counters:
     events: int = 0
     errors: Counter[str] = field(default_factory=Counter)
     last_contact: float = 0.0
+
+    def silence_s(self, now: float) -> float:
+        """Seconds since the server last said anything, at `now` of the same clock; infinite before the first time."""
+        return now - self.last_contact if self.last_contact else math.inf
 
 
 class Reflector:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Condition
@@ -23,6 +23,7 @@ from bulkhead.report.gaps import gap, summarize
 from bulkhead.report.identity import NodeIdentity
 from bulkhead.report.recovery import EVERYTHING, LOCK_NAME, Segment, recover, segment_path
 from bulkhead.report.segment import HEADER_BYTES, Frame, Header, Kind, Scanned, pack_frames, pack_header, scan
+from bulkhead.report.told import Told
 from bulkhead.settings import BATCH_ENTRIES, MEBIBYTE, SpoolLimits
 from bulkhead.v1.violation_pb2 import Entry, Gap, GapReason, Verdict
 
@@ -33,14 +34,18 @@ READ_BYTES = 2 * MEBIBYTE  # read ahead of the stream; larger than any entry
 
 @dataclass(frozen=True)
 class SpoolStatus:
-    """For metrics. `damaged_segments` and `dropped_entries` count since the start."""
+    """For metrics. `damaged_segments`, `dropped_entries` and what was told, by name, count since the start."""
 
     last_sequence: int
     acknowledged: int
     disk_bytes: int
+    limit_bytes: int
     held_entries: int
     damaged_segments: int
     dropped_entries: int
+    violations: Mapping[str, int]
+    gaps: Mapping[str, int]
+    gap_violations: Mapping[str, int]
 
 
 def lock_spool(directory: Path, disk: Disk) -> int:
@@ -80,6 +85,7 @@ class Spool:
         self._active: Segment | None = None
         self._descriptor = -1
         self._acknowledged = self._damaged = self._dropped = 0
+        self._told = Told()
         self._place = ("", 0, 0)  # where reading goes on: name of the segment, sequence read last, offset
         self._lock_descriptor = lock_spool(directory, self._disk)
         self._open()
@@ -123,6 +129,7 @@ class Spool:
     def _frame(self, entry: Entry) -> Frame:
         entry.sequence = self._next_sequence
         self._next_sequence += 1
+        self._told.add(entry)
         if entry.HasField("gap"):
             kind = Kind.GAP
         elif entry.violation.verdict == Verdict.VERDICT_AUDITED:
@@ -364,9 +371,13 @@ class Spool:
                 last_sequence=self._last_sequence,
                 acknowledged=self._acknowledged,
                 disk_bytes=self._disk_bytes(),
+                limit_bytes=self._limits.bytes,
                 held_entries=len(self._held),
                 damaged_segments=self._damaged,
                 dropped_entries=self._dropped,
+                violations=dict(self._told.violations),
+                gaps=dict(self._told.gaps),
+                gap_violations=dict(self._told.gap_violations),
             )
 
     def close(self) -> None:

@@ -51,6 +51,13 @@ class Stream:
         self._sent = spool.opened_at
         self._thread = Thread(target=self._run, name="stream", daemon=True)
         self._session: Session | None = None
+        self.failures = 0
+
+    @property
+    def connected(self) -> bool:
+        """Whether a collector takes entries now."""
+        session = self._session
+        return session is not None and session.welcomed
 
     def start(self) -> None:
         """Begins to deliver, in a thread."""
@@ -79,6 +86,7 @@ class Stream:
             try:
                 delivered = self._deliver()
             except BulkheadError as error:
+                self.failures += 1
                 log.warning("stream_failed", node=self._node, error=str(error))
             attempt = 0 if delivered else attempt + 1
             if not self._stopping.is_set():
@@ -118,6 +126,11 @@ class Session:
         self._call: grpc.Call | None = None
         self.sent = sent
         self.acknowledged_any = False
+
+    @property
+    def welcomed(self) -> bool:
+        """Whether the collector has answered, and the connection stands."""
+        return self._durable is not None and not self._ended
 
     def converse(self, channel: grpc.Channel) -> None:
         """Speaks until either side ends it. Raises grpc.RpcError, and Unreachable where an answer is rubbish."""

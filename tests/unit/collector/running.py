@@ -49,7 +49,7 @@ class Running:
             self._end_loop()
             raise
         self.address = f"127.0.0.1:{self._collector.port}"
-        self.store = self._collector.store
+        self.store, self.vitals = self._collector.store, self._collector.vitals
 
     def stop(self) -> None:
         """Ends it at once."""

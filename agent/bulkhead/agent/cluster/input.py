@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bulkhead.agent.cluster.source import ClusterSource
@@ -11,9 +11,11 @@ from bulkhead.agent.cluster.state import ClusterState
 from bulkhead.agent.cluster.statement import NodeFacts
 from bulkhead.agent.cluster.telling import Teller
 from bulkhead.agent.cluster.watching import Watching
+from bulkhead.agent.metrics import policy_samples
 from bulkhead.agent.sync import Sync
 from bulkhead.errors import BulkheadError
 from bulkhead.kube.client import Api
+from bulkhead.monitoring.exposition import Sample
 from bulkhead.node import cgroups
 from bulkhead.node.kubepods import ContainerCgroups
 
@@ -38,6 +40,14 @@ class ClusterInput:
     def tasks(self, sync: Sync) -> dict[str, Callable[[], None]]:
         """The watches, and what is told back."""
         return {**self._watching.tasks(), "telling": lambda: self._teller.run(self.source, sync)}
+
+    def samples(self) -> Iterator[Sample]:
+        """The policies, and how the API server is heard."""
+        known = self._state.policies().values()
+        yield from policy_samples(
+            sum(each.accepted is not None for each in known), sum(bool(each.problems) for each in known)
+        )
+        yield from self._watching.samples()
 
     def stop(self) -> None:
         """End them soon."""

@@ -5,19 +5,22 @@ Pods are those of this node only. Next step: `kube.reflector`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from bulkhead.agent.cluster.state import POLICY_KINDS, ClusterState
 from bulkhead.kube.client import Api
+from bulkhead.kube.metrics import client_samples
 from bulkhead.kube.objects import collection_path
 from bulkhead.kube.reflector import Reflector
+from bulkhead.monitoring.exposition import Sample
 
 
 class Watching:
     """The watches of one agent."""
 
     def __init__(self, api: Api, state: ClusterState, node: str) -> None:
+        self._api = api
         of_node = {"Pod": f"spec.nodeName={node}"}
         self._reflectors = {
             kind: Reflector(
@@ -33,6 +36,10 @@ class Watching:
     def tasks(self) -> dict[str, Callable[[], None]]:
         """What runs, by name."""
         return {f"watch {kind}": reflector.run for kind, reflector in self._reflectors.items()}
+
+    def samples(self) -> Iterator[Sample]:
+        """How they are, for Prometheus."""
+        return client_samples(self._api, self._reflectors)
 
     def stop(self) -> None:
         """End them soon."""
