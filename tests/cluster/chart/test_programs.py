@@ -5,13 +5,15 @@ Next step: `bulkhead.cli` for the options, docs/threat-model.md for what the rig
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from bulkhead.cli import _parser, events
-from tests.cluster.chart.objects import NAMESPACE, Object, Objects, Render
+from tests.cluster.chart.objects import CHART, NAMESPACE, Object, Objects, Render
 
 AGENT, COLLECTOR, UNINSTALL = ("DaemonSet", "agent"), ("Deployment", "collector"), ("Job", "uninstall")
 TLS = Path("/etc/bulkhead/tls")
@@ -39,7 +41,7 @@ def test_the_agent_understands_its_arguments(render: Render) -> None:
             "collector": f"bulkhead-collector.{NAMESPACE}.svc:7443",
             "state": Path("/srv/bulkhead"),
             "pins": Path("/sys/fs/bpf/other"),
-            "ready_file": Path("/run/bulkhead/ready"),
+            "monitoring": "0.0.0.0:7444",
             "tls_ca": TLS / "ca.crt",
             "tls_cert": TLS / "tls.crt",
             "tls_key": TLS / "tls.key",
@@ -58,6 +60,7 @@ def test_the_collector_understands_its_arguments(render: Render) -> None:
             "store": Path("/var/lib/bulkhead-collector"),
             "retain": 14 * 86_400,
             "retain_bytes": 3 << 30,
+            "monitoring": "0.0.0.0:7444",
             "tls_client_ca": TLS / "ca.crt",
             "tls_cert": TLS / "tls.crt",
             "tls_key": TLS / "tls.key",
@@ -76,8 +79,55 @@ def test_events_finds_what_the_chart_makes(render: Render) -> None:
         for which in (AGENT, COLLECTOR, UNINSTALL)
     }
     assert [which for which, found in labels.items() if wanted.items() <= found.items()] == [COLLECTOR]
-    (port,) = pod(objects, *COLLECTOR)["containers"][0]["ports"]
-    assert port["containerPort"] == events.PORT
+    ports = {port["name"]: port["containerPort"] for port in pod(objects, *COLLECTOR)["containers"][0]["ports"]}
+    assert ports["grpc"] == events.PORT
+
+
+@pytest.mark.parametrize(("kind", "component"), [AGENT, COLLECTOR])
+def test_probes_ask_where_health_is_told(kind: str, component: str, render: Render) -> None:
+    """Ready by /readyz, alive by /healthz, at the port of --monitoring."""
+    objects = render()
+    (container,) = pod(objects, kind, component)["containers"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert options(objects, kind, component)["monitoring"] == f"0.0.0.0:{ports['monitoring']}"
+    for probe, path in (("readinessProbe", "/readyz"), ("livenessProbe", "/healthz")):
+        assert container[probe]["httpGet"] == {"path": path, "port": "monitoring"}
+
+
+def test_monitors_find_pods_and_port(render: Render) -> None:
+    """Agents by their pods, the collector by its Service; a Prometheus finds the monitors by labels of its own."""
+    labels = {"release": "prometheus"}
+    objects = render({"monitoring": {"monitors": {"enabled": True, "interval": "1m", "labels": labels}}})
+    agents, collector = objects["PodMonitor", "bulkhead-agent"], objects["ServiceMonitor", "bulkhead-collector"]
+    pods = objects["DaemonSet", "bulkhead-agent"]["spec"]["template"]["metadata"]["labels"]
+    service = objects["Service", "bulkhead-collector"]
+    assert agents["spec"]["selector"]["matchLabels"].items() <= pods.items()
+    assert collector["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert "monitoring" in {port["name"] for port in service["spec"]["ports"]}
+    for endpoint in (*agents["spec"]["podMetricsEndpoints"], *collector["spec"]["endpoints"]):
+        assert endpoint.items() >= {"port": "monitoring", "path": "/metrics", "interval": "1m"}.items()
+    assert all(each["metadata"]["labels"].items() >= labels.items() for each in (agents, collector))
+
+
+def test_rules_and_dashboard_are_handed_on_whole(render: Render) -> None:
+    """As they are in the chart's files: Helm's own braces and Prometheus' are not confused."""
+    objects = render({"monitoring": {"rules": {"enabled": True}, "dashboard": {"enabled": True}}})
+    rules = yaml.safe_load((CHART / "files/rules.yaml").read_text())
+    assert objects["PrometheusRule", "bulkhead-monitoring"]["spec"] == rules
+    dashboard = objects["ConfigMap", "bulkhead-monitoring"]
+    assert dashboard["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert json.loads(dashboard["data"]["bulkhead.json"]) == json.loads((CHART / "files/dashboard.json").read_text())
+
+
+def test_who_may_ask_for_metrics_is_said(render: Render) -> None:
+    """Nobody, where network policies are on and nobody is named; an empty list of peers would be everybody."""
+    peers = [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}]
+    for given, expected in (({}, []), ({"monitoringFrom": peers}, [peers])):
+        objects = render({"networkPolicy": {"enabled": True, **given}})
+        for component in ("agent", "collector"):
+            ingress = objects["NetworkPolicy", f"bulkhead-{component}"]["spec"]["ingress"]
+            assert [rule["from"] for rule in ingress if rule["ports"][0]["port"] == "monitoring"] == expected
+            assert all(rule["from"] for rule in ingress)
 
 
 def test_the_hook_understands_its_arguments(render: Render) -> None:

@@ -20,6 +20,7 @@ UNKNOWN: list[dict[str, Any]] = [
     {"collector": {"replicas": 2}},
     {"tls": {"existingSecrets": {"agents": "x"}}},
     {"networkPolicy": {"enable": True}},
+    {"monitoring": {"monitor": {}}},
     {"uninstall": {"timeout": 1}},
 ]
 WRONG: list[dict[str, Any]] = [
@@ -45,6 +46,8 @@ WRONG: list[dict[str, Any]] = [
     {"tls": {"validityDays": 0}},
     {"tls": {"validityDays": 365.5}},
     {"networkPolicy": {"from": {}}},
+    {"networkPolicy": {"monitoringFrom": {}}},
+    {"monitoring": {"monitors": {"interval": "often"}}},
     {"uninstall": {"timeoutSeconds": 5}},
 ]
 

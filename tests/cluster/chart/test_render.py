@@ -51,7 +51,7 @@ def expected(store: str, own_secrets: bool, network_policy: bool, uninstall: boo
         always
         | ({("PersistentVolumeClaim", "bulkhead-collector")} if store == "claim" else set())
         | (set() if own_secrets else secrets)
-        | ({("NetworkPolicy", "bulkhead-collector")} if network_policy else set())
+        | ({("NetworkPolicy", "bulkhead-agent"), ("NetworkPolicy", "bulkhead-collector")} if network_policy else set())
         | (hooks if uninstall else set())
     )
 
