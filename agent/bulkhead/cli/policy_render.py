@@ -1,4 +1,4 @@
-"""`bulkhead policy render`: exactly what is compiled, and what the maps will hold."""
+"""`bulkhead policy render`: exactly what is compiled, what the maps will hold, and how much of them it takes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bulkhead.policy.image import SetImage
+
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
@@ -32,16 +34,35 @@ def run(arguments: argparse.Namespace) -> int:
     from bulkhead.policy.lower import lower  # noqa: PLC0415
 
     image = lower(merged(arguments.files))
+    shown = {"size": size(image), **describe(image)}
     if arguments.output == "json":
-        print(json.dumps(describe(image)))
+        print(json.dumps(shown))
         return 0
     if not arguments.no_c:
         print(_program_text())
-    for name, value in describe(image).items():
+    for name, value in shown.items():
         print(f"{name}: {value}" if not isinstance(value, list) else f"{name}:")
         for row in value if isinstance(value, list) else []:
             print(f"  {row}")
     return 0
+
+
+def size(image: SetImage) -> dict[str, int]:
+    """What the set takes in the kernel's maps: limits are in docs/limits.md."""
+    from bulkhead.abi import STATE_SINK  # noqa: PLC0415
+
+    slots = image.automaton.slots
+    slot_bytes = slots.itemsize * len(slots)
+    return {
+        "rules": len(image.rules),
+        "states": sum(1 for slot in slots if slot >> 32 & STATE_SINK),
+        "slots": len(slots),
+        "slot_bytes": slot_bytes,
+        "slot_bytes_a_rule": slot_bytes // max(1, len(image.rules)),
+        "outcomes": len(image.outcomes),
+        "prefixes": len(image.prefixes),
+        "ports": len(image.ports),
+    }
 
 
 def _program_text() -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,10 +32,11 @@ LIST_KINDS = frozenset({"List", "SecurityPolicyList", "ClusterSecurityPolicyList
 
 @dataclass(frozen=True)
 class Place:
-    """Where a policy was read."""
+    """Where a policy was read. `line_of` gives the line of a field of its document."""
 
     file: str
     line: int
+    line_of: Callable[[FieldPath], int] = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def _read_document(reading: _Reading, document: _Document, value: Any, file: str
         policy, found = _validated(document, value, file, title)
         problems += found
     if policy is not None and not problems:
-        place = Place(file, document.line_of(()))
+        place = Place(file, document.line_of(()), document.line_of)
         problems += _duplicates(reading, policy, place, document)
         problems += _unsupported(policy, document, file, title) if reading.check_support else ()
         if not problems:

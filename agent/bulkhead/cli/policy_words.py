@@ -1,0 +1,75 @@
+"""Rules in words, for `bulkhead policy explain`: what each says, and where it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bulkhead.policy.merge import Statement
+    from bulkhead.policy.rules import PathRule, Peer, Ports
+
+
+def sentence(statement: Statement) -> str:
+    """`shop/web/files/secrets: denies Read of /run/secrets/**`."""
+    mode = "" if statement.mode.value == "Enforce" else ", and only reports what it would do"
+    return f"{statement.reference.id}: {_verb(statement)} {_object(statement)}{mode}"
+
+
+def _verb(statement: Statement) -> str:
+    return {"ALLOW": "allows", "AUDIT": "reports", "DENY": "denies", "KILL": "kills the process at"}[
+        statement.action.name
+    ]
+
+
+def _object(statement: Statement) -> str:
+    from bulkhead.policy import rules  # noqa: PLC0415
+
+    if isinstance(statement, rules.PathRule):
+        operations = ", ".join(operation.name.capitalize() for operation in sorted(statement.operations))
+        return f"{operations} of {_files(statement)}"
+    if isinstance(statement, rules.NetworkRule):
+        peers = ", ".join(_peer(peer) for peer in statement.peers) or "every address"
+        ports = ", ".join(_ports(ports) for ports in statement.ports) or "every port"
+        return f"traffic to {peers} on {ports}"
+    if isinstance(statement, rules.CapabilityRule):
+        from bulkhead.policy.capabilities import capability_name  # noqa: PLC0415
+
+        return "capabilities " + ", ".join(capability_name(number) for number in sorted(statement.capabilities))
+    return f"everything of {statement.section.value} that no rule matches"
+
+
+def _files(rule: PathRule) -> str:
+    from bulkhead.policy.rules import Provenance  # noqa: PLC0415
+
+    patterns = ", ".join(rule.patterns) or "every file"
+    return (
+        patterns
+        + {
+            Provenance.IMAGE: "",
+            Provenance.WRITTEN: " that was not in the image",
+            Provenance.FILELESS: " that no path leads to",
+        }[rule.provenance]
+    )
+
+
+def _peer(peer: Peer) -> str:
+    excluded = f" except {', '.join(map(str, peer.excluded))}" if peer.excluded else ""
+    return f"{peer.network}{excluded}"
+
+
+def _ports(ports: Ports) -> str:
+    protocol = {6: "TCP", 17: "UDP"}[ports.protocol]
+    return f"{protocol} {ports.first}" + ("" if ports.first == ports.last else f"-{ports.last}")
+
+
+def described(statement: Statement, places: Mapping[str, str]) -> dict[str, object]:
+    """A rule or default for programs."""
+    identifier = statement.reference.id
+    return {
+        "rule": identifier,
+        "place": places[identifier],
+        "action": statement.action.name.capitalize(),
+        "mode": statement.mode.value,
+        "says": sentence(statement).partition(": ")[2],
+    }
