@@ -15,7 +15,7 @@ static always_inline void report_capability(struct ruling *ruling, u64 decision,
 	struct notice r = {};
 
 	notice_for(&r, ruling, decision, OPERATION_CAPABILITY);
-	r.capability = capability;
+	r.number = capability;
 	r.object = capability;
 	REPORT(&r);
 }

@@ -31,6 +31,13 @@
 #define ARGUMENTS_BYTES 128u
 #define COMM_BYTES 16u
 #define CAPABILITIES 64u /* a kernel has 41 of them today */
+#define PRIVILEGED_OPERATIONS 16u
+#define ADDRESS_FAMILIES 64u /* AF_*: a kernel has 46 of them today */
+#define SOCKET_KINDS 16u     /* SOCK_*, by what fits under SOCK_TYPE_MASK */
+#define SOCKET_ROWS 12u      /* families that a policy can name, and one for all others */
+#define SOCKET_COLUMNS 8u    /* types that a policy can name, and one for all others */
+#define SOCKET_CELLS 96u     /* SOCKET_ROWS * SOCKET_COLUMNS */
+#define SOCKET_DECISIONS 32u /* different decisions about sockets of one policy set */
 #define REPEAT_WINDOW_NS 1000000000ull
 
 /* What an access is. The first PATH_OPERATIONS are decided by path. The names are the words of the policy. */
@@ -48,8 +55,23 @@ enum operation {
 	OPERATION_INGRESS = 17,
 	OPERATION_SOCKET = 18,
 	OPERATION_CAPABILITY = 19,
+	OPERATION_MOUNT = 32,
+	OPERATION_PTRACE = 33,
+	OPERATION_LOAD_MODULE = 34,
+	OPERATION_BPF = 35,
+	OPERATION_USER_NAMESPACE = 36,
+	OPERATION_PERF_EVENT = 37,
+	OPERATION_IO_URING = 38,
+	OPERATION_KEYRING = 39,
+	OPERATION_SET_TIME = 40,
+	OPERATION_CHROOT = 41,
+	OPERATION_SET_NAMESPACE = 42,
+	OPERATION_RAW_DEVICE = 43,
+	OPERATION_PROC_MEM = 44,
+	OPERATION_KERNEL_SETTINGS = 45,
 };
 #define PATH_OPERATIONS 9u
+#define OPERATION_PRIVILEGED 32u /* the first of PRIVILEGED_OPERATIONS, which are decided by the set alone */
 
 /*
  * What else an outcome answers, behind the operations. Executing has one answer for each provenance of a file: EXEC
@@ -120,6 +142,9 @@ struct outcome {
 #define SET_HAS_PATHS 2u /* exec or files say something */
 #define SET_HAS_NETWORK 4u
 #define SET_HAS_CAPABILITIES 8u
+#define SET_HAS_OPERATIONS 16u
+#define SET_HAS_SPECIAL_FILES 32u /* operations says something of files: RawDevice, ProcMem, KernelSettings */
+#define SET_HAS_SOCKETS 64u
 #define SET_HAS_PROVENANCE 256u /* executing depends on where the file comes from */
 
 struct policy_set {
@@ -127,7 +152,12 @@ struct policy_set {
 	__u32 nameless;            /* outcome of files that no path of the container names: pipes, memory files */
 	struct outcome unresolved; /* where a path cannot be resolved */
 	__u64 network_unresolved;  /* decision where a packet cannot be read */
-	__u64 capabilities[CAPABILITIES]; /* decisions by capability number */
+	__u64 capabilities[CAPABILITIES];        /* decisions by capability number */
+	__u64 operations[PRIVILEGED_OPERATIONS]; /* by enum operation, from OPERATION_PRIVILEGED on */
+	__u64 sockets[SOCKET_DECISIONS];         /* different decisions about sockets, by what stands in socket_cells */
+	__u8 socket_cells[SOCKET_CELLS];         /* row by row */
+	__u8 socket_rows[ADDRESS_FAMILIES];      /* by AF_*; row 0 is of families that no rule names */
+	__u8 socket_columns[SOCKET_KINDS];       /* by SOCK_*; column 0 is of types that no rule names */
 };
 
 /* Where a walk up a dentry path may begin: the root of a mount that the container has. */
@@ -191,7 +221,7 @@ struct repeat_key {
 	__u8 verdict;
 	__u8 operation;
 	__u16 pad;
-	__u64 object; /* inode number and device, or a hash of address and port, or capability: equal for equal objects */
+	__u64 object; /* inode number and device, or a hash of address and port, or record.number: equal for equal objects */
 	__u64 subject; /* thread group id << 32 | low half of its start time */
 };
 
@@ -221,9 +251,9 @@ struct record {
 	__u32 namespace_pid; /* thread group id, as the container sees it */
 	__u32 uid;
 	__u32 gid;
-	__u32 device;     /* of a path: the kernel's dev_t, major << 20 | minor */
-	__u32 capability; /* number, for OPERATION_CAPABILITY */
-	__u8 protocol;    /* IPPROTO_*, for OPERATION_EGRESS */
+	__u32 device;  /* of a path: the kernel's dev_t, major << 20 | minor */
+	__u32 number;  /* of a capability; AF_* << 8 | SOCK_* of a socket; thread group id, for OPERATION_PTRACE */
+	__u8 protocol; /* IPPROTO_*, for OPERATION_EGRESS */
 	__u8 address_pad;
 	__u16 port;       /* network order */
 	__u8 address[16]; /* network order, IPv4 as ::ffff:a.b.c.d */

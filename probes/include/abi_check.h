@@ -16,12 +16,17 @@ _Static_assert(__builtin_offsetof(struct outcome, decisions) == 0, "struct outco
 _Static_assert(__builtin_offsetof(struct outcome, blocked) == 96, "struct outcome: blocked");
 _Static_assert(__builtin_offsetof(struct outcome, strictest) == 104, "struct outcome: strictest");
 
-_Static_assert(sizeof(struct policy_set) == 640, "struct policy_set: size");
+_Static_assert(sizeof(struct policy_set) == 1200, "struct policy_set: size");
 _Static_assert(__builtin_offsetof(struct policy_set, flags) == 0, "struct policy_set: flags");
 _Static_assert(__builtin_offsetof(struct policy_set, nameless) == 4, "struct policy_set: nameless");
 _Static_assert(__builtin_offsetof(struct policy_set, unresolved) == 8, "struct policy_set: unresolved");
 _Static_assert(__builtin_offsetof(struct policy_set, network_unresolved) == 120, "struct policy_set: network_unresolved");
 _Static_assert(__builtin_offsetof(struct policy_set, capabilities) == 128, "struct policy_set: capabilities");
+_Static_assert(__builtin_offsetof(struct policy_set, operations) == 640, "struct policy_set: operations");
+_Static_assert(__builtin_offsetof(struct policy_set, sockets) == 768, "struct policy_set: sockets");
+_Static_assert(__builtin_offsetof(struct policy_set, socket_cells) == 1024, "struct policy_set: socket_cells");
+_Static_assert(__builtin_offsetof(struct policy_set, socket_rows) == 1120, "struct policy_set: socket_rows");
+_Static_assert(__builtin_offsetof(struct policy_set, socket_columns) == 1184, "struct policy_set: socket_columns");
 
 _Static_assert(sizeof(struct anchor_key) == 8, "struct anchor_key: size");
 _Static_assert(__builtin_offsetof(struct anchor_key, epoch) == 0, "struct anchor_key: epoch");
@@ -90,7 +95,7 @@ _Static_assert(__builtin_offsetof(struct record, namespace_pid) == 72, "struct r
 _Static_assert(__builtin_offsetof(struct record, uid) == 76, "struct record: uid");
 _Static_assert(__builtin_offsetof(struct record, gid) == 80, "struct record: gid");
 _Static_assert(__builtin_offsetof(struct record, device) == 84, "struct record: device");
-_Static_assert(__builtin_offsetof(struct record, capability) == 88, "struct record: capability");
+_Static_assert(__builtin_offsetof(struct record, number) == 88, "struct record: number");
 _Static_assert(__builtin_offsetof(struct record, protocol) == 92, "struct record: protocol");
 _Static_assert(__builtin_offsetof(struct record, address_pad) == 93, "struct record: address_pad");
 _Static_assert(__builtin_offsetof(struct record, port) == 94, "struct record: port");

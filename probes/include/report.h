@@ -20,7 +20,7 @@ struct notice {
 	u32 set;
 	u32 operation;
 	u32 flags; /* RECORD_* */
-	u32 capability;
+	u32 number; /* as in struct record */
 	u32 rule; /* of the record to emit, with its verdict */
 	u32 verdict;
 	u32 protocol;
@@ -156,7 +156,7 @@ static always_inline void write_object(struct record *record, struct notice *r, 
 	u64 superblock = 0;
 	int bytes;
 
-	record->capability = r->capability;
+	record->number = r->number;
 	record->protocol = r->protocol;
 	record->port = r->port;
 	__builtin_memcpy(record->address, r->address, sizeof(record->address));

@@ -26,8 +26,16 @@ EXECUTABLE_BYTES: Final[int] = 1024
 ARGUMENTS_BYTES: Final[int] = 128
 COMM_BYTES: Final[int] = 16
 CAPABILITIES: Final[int] = 64  # a kernel has 41 of them today
+PRIVILEGED_OPERATIONS: Final[int] = 16
+ADDRESS_FAMILIES: Final[int] = 64  # AF_*: a kernel has 46 of them today
+SOCKET_KINDS: Final[int] = 16  # SOCK_*, by what fits under SOCK_TYPE_MASK
+SOCKET_ROWS: Final[int] = 12  # families that a policy can name, and one for all others
+SOCKET_COLUMNS: Final[int] = 8  # types that a policy can name, and one for all others
+SOCKET_CELLS: Final[int] = 96  # SOCKET_ROWS * SOCKET_COLUMNS
+SOCKET_DECISIONS: Final[int] = 32  # different decisions about sockets of one policy set
 REPEAT_WINDOW_NS: Final[int] = 1000000000
 PATH_OPERATIONS: Final[int] = 9
+OPERATION_PRIVILEGED: Final[int] = 32  # the first of PRIVILEGED_OPERATIONS, which are decided by the set alone
 PATH_QUESTIONS: Final[int] = 12  # operations included
 DECISION_VERDICT_MASK: Final[int] = 0xf
 DECISION_RULE_SHIFT: Final[int] = 4
@@ -43,6 +51,9 @@ SET_MAY_BLOCK: Final[int] = 1  # some decision of the set denies or kills
 SET_HAS_PATHS: Final[int] = 2  # exec or files say something
 SET_HAS_NETWORK: Final[int] = 4
 SET_HAS_CAPABILITIES: Final[int] = 8
+SET_HAS_OPERATIONS: Final[int] = 16
+SET_HAS_SPECIAL_FILES: Final[int] = 32  # operations says something of files: RawDevice, ProcMem, KernelSettings
+SET_HAS_SOCKETS: Final[int] = 64
 SET_HAS_PROVENANCE: Final[int] = 256  # executing depends on where the file comes from
 RECORD_OBJECT_TRUNCATED: Final[int] = 1
 RECORD_EXECUTABLE_TRUNCATED: Final[int] = 2
@@ -71,6 +82,20 @@ class Operation(IntEnum):
     INGRESS = 17
     SOCKET = 18
     CAPABILITY = 19
+    MOUNT = 32
+    PTRACE = 33
+    LOAD_MODULE = 34
+    BPF = 35
+    USER_NAMESPACE = 36
+    PERF_EVENT = 37
+    IO_URING = 38
+    KEYRING = 39
+    SET_TIME = 40
+    CHROOT = 41
+    SET_NAMESPACE = 42
+    RAW_DEVICE = 43
+    PROC_MEM = 44
+    KERNEL_SETTINGS = 45
 
 
 class Question(IntEnum):
@@ -155,19 +180,29 @@ class Outcome(Structure):
 
 
 class PolicySet(Structure):
-    """struct policy_set, 640 bytes."""
+    """struct policy_set, 1200 bytes."""
 
     flags: int  # SET_*
     nameless: int  # outcome of files that no path of the container names: pipes, memory files
     unresolved: Outcome  # where a path cannot be resolved
     network_unresolved: int  # decision where a packet cannot be read
     capabilities: Array[c_uint64]  # decisions by capability number
+    operations: Array[c_uint64]  # by enum operation, from OPERATION_PRIVILEGED on
+    sockets: Array[c_uint64]  # different decisions about sockets, by what stands in socket_cells
+    socket_cells: Array[c_uint8]  # row by row
+    socket_rows: Array[c_uint8]  # by AF_*; row 0 is of families that no rule names
+    socket_columns: Array[c_uint8]  # by SOCK_*; column 0 is of types that no rule names
     _fields_ = (
         ("flags", c_uint32),
         ("nameless", c_uint32),
         ("unresolved", Outcome),
         ("network_unresolved", c_uint64),
         ("capabilities", c_uint64 * CAPABILITIES),
+        ("operations", c_uint64 * PRIVILEGED_OPERATIONS),
+        ("sockets", c_uint64 * SOCKET_DECISIONS),
+        ("socket_cells", c_uint8 * SOCKET_CELLS),
+        ("socket_rows", c_uint8 * ADDRESS_FAMILIES),
+        ("socket_columns", c_uint8 * SOCKET_KINDS),
     )
 
 
@@ -279,7 +314,7 @@ class RepeatKey(Structure):
     verdict: int
     operation: int
     pad: int
-    object: int  # inode number and device, or a hash of address and port, or capability: equal for equal objects
+    object: int  # inode number and device, or a hash of address and port, or record.number: equal for equal objects
     subject: int  # thread group id << 32 | low half of its start time
     _fields_ = (
         ("container", c_uint32),
@@ -321,7 +356,7 @@ class Record(Structure):
     uid: int
     gid: int
     device: int  # of a path: the kernel's dev_t, major << 20 | minor
-    capability: int  # number, for OPERATION_CAPABILITY
+    number: int  # of a capability; AF_* << 8 | SOCK_* of a socket; thread group id, for OPERATION_PTRACE
     protocol: int  # IPPROTO_*, for OPERATION_EGRESS
     address_pad: int
     port: int  # network order
@@ -347,7 +382,7 @@ class Record(Structure):
         ("uid", c_uint32),
         ("gid", c_uint32),
         ("device", c_uint32),
-        ("capability", c_uint32),
+        ("number", c_uint32),
         ("protocol", c_uint8),
         ("address_pad", c_uint8),
         ("port", c_uint16),
@@ -413,7 +448,7 @@ MAPS: Final[tuple[MapDefinition, ...]] = (
         name="sets",
         type=MapType.ARRAY,
         key_bytes=4,
-        value_bytes=640,
+        value_bytes=1200,
         entries=MAX_SETS,
         flags=MapFlag(0),
     ),
@@ -538,6 +573,7 @@ MAPS: Final[tuple[MapDefinition, ...]] = (
 
 __all__ = [
     "ABI_VERSION",
+    "ADDRESS_FAMILIES",
     "ARENA_SLOTS",
     "ARENA_TAIL",
     "ARGUMENTS_BYTES",
@@ -571,12 +607,14 @@ __all__ = [
     "NOTICE_BYTES",
     "NetworkState",
     "OBJECT_BYTES",
+    "OPERATION_PRIVILEGED",
     "OUTCOME_SILENT",
     "Operation",
     "Outcome",
     "PATH_LEVELS",
     "PATH_OPERATIONS",
     "PATH_QUESTIONS",
+    "PRIVILEGED_OPERATIONS",
     "PolicySet",
     "PortKey",
     "PrefixKey",
@@ -594,9 +632,17 @@ __all__ = [
     "RepeatKey",
     "SET_HAS_CAPABILITIES",
     "SET_HAS_NETWORK",
+    "SET_HAS_OPERATIONS",
     "SET_HAS_PATHS",
     "SET_HAS_PROVENANCE",
+    "SET_HAS_SOCKETS",
+    "SET_HAS_SPECIAL_FILES",
     "SET_MAY_BLOCK",
+    "SOCKET_CELLS",
+    "SOCKET_COLUMNS",
+    "SOCKET_DECISIONS",
+    "SOCKET_KINDS",
+    "SOCKET_ROWS",
     "STATE_NAMELESS",
     "STATE_NESTED",
     "STATE_SINK",

@@ -8,16 +8,19 @@ Next step: `cli.policy_render` prints it.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bulkhead import abi
 
 if TYPE_CHECKING:
-    from bulkhead.policy.image import Automaton, PortDecision, SetImage
+    from bulkhead.policy.image import Automaton, PortDecision, SetImage, SocketTable
 
-_FLAGS = ("SET_MAY_BLOCK", "SET_HAS_PATHS", "SET_HAS_NETWORK", "SET_HAS_CAPABILITIES", "SET_HAS_PROVENANCE")
+_FLAGS = (
+    *("SET_MAY_BLOCK", "SET_HAS_PATHS", "SET_HAS_NETWORK", "SET_HAS_CAPABILITIES"),
+    *("SET_HAS_OPERATIONS", "SET_HAS_SPECIAL_FILES", "SET_HAS_SOCKETS", "SET_HAS_PROVENANCE"),
+)
 _PROTOCOLS = {1: "ICMP", 6: "TCP", 17: "UDP", 58: "ICMPv6"}
 _PORT_BITS = 64  # of struct port_key, where the whole port counts
 _PROTOCOL_BITS = 48
@@ -40,6 +43,8 @@ def describe(image: SetImage) -> dict[str, object]:
         "outcomes": [f"{number}: {_outcome(words)}" for number, words in enumerate(image.outcomes)],
         "unresolved": _outcome(image.unresolved),
         "capabilities": [f"{decision}: {', '.join(names)}" for decision, names in capabilities.items()],
+        "operations": _operations(image.operations),
+        "sockets": _sockets(image.sockets),
         "network_unresolved": decision_text(image.network_unresolved),
         "prefixes": [f"{network}: class {number}" for network, number in image.prefixes],
         "ports": [f"class {each.peer_class}, {_ports(each)}: {decision_text(each.decision)}" for each in image.ports],
@@ -69,6 +74,32 @@ def _question(number: int) -> str:
     if number < abi.PATH_OPERATIONS:
         return abi.Operation(number).name
     return abi.Question(number).name
+
+
+def _operations(words: Iterable[int]) -> list[str]:
+    """Privileged operations by decision."""
+    from bulkhead.policy.operations import OPERATION_WORDS, PRIVILEGED  # noqa: PLC0415
+
+    said: dict[str, list[str]] = defaultdict(list)
+    for operation, word in zip(PRIVILEGED, words, strict=False):
+        if word:
+            said[decision_text(word)].append(OPERATION_WORDS[operation])
+    return [f"{decision}: {', '.join(names)}" for decision, names in said.items()]
+
+
+def _sockets(table: SocketTable) -> list[str]:
+    """Families and types by decision; `other` is all that no rule names."""
+    from bulkhead.policy.sockets import family_name, type_name  # noqa: PLC0415
+
+    families = {0: "other"} | {row: family_name(number) for number, row in enumerate(table.rows) if row}
+    types = {0: "other"} | {column: type_name(number) for number, column in enumerate(table.columns) if column}
+    said: dict[str, list[str]] = defaultdict(list)
+    for row, family in families.items():
+        for column, kind in types.items():
+            word = table.decision(row, column)
+            if word:
+                said[decision_text(word)].append(f"{family}/{kind}")
+    return [f"{decision}: {', '.join(names)}" for decision, names in said.items()]
 
 
 def _ports(entry: PortDecision) -> str:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _FILE_OPERATIONS = ("Exec", "Read", "Write", "Create", "Delete", "Rename", "Link", "Attributes", "Map")
 _PROVENANCES = ("image", "written", "fileless")
 _PROTOCOLS = {"TCP": 6, "UDP": 17, "ICMP": 1, "ICMPv6": 58}
-_QUESTIONS = ("path", "address", "capability", "rule")
+_QUESTIONS = ("path", "address", "capability", "privileged", "socket", "rule")
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--protocol", choices=_PROTOCOLS, default="TCP")
     group.add_argument("--port", type=int)
     group.add_argument("--capability", help="a capability that is used: NET_RAW")
+    group.add_argument("--privileged", metavar="OPERATION", help="a privileged operation: Mount")
+    group.add_argument("--socket", metavar="FAMILY/TYPE", help="a socket that is made: packet/raw")
     group.add_argument("--rule", metavar="ID", help="a rule as in a violation's rule_id: namespace/policy/section/rule")
 
 
@@ -89,6 +91,10 @@ def _accesses(arguments: argparse.Namespace) -> Iterator[Asked]:
         yield _connection(arguments)
     if arguments.capability is not None:
         yield _capability(arguments)
+    if arguments.privileged is not None:
+        yield _privileged(arguments)
+    if arguments.socket is not None:
+        yield _socket(arguments)
 
 
 def _path(arguments: argparse.Namespace, operation: Operation, word: str) -> Asked:
@@ -143,8 +149,37 @@ def _capability(arguments: argparse.Namespace) -> Asked:
     )
 
 
+def _privileged(arguments: argparse.Namespace) -> Asked:
+    from bulkhead.policy.operations import OPERATION_WORDS, PRIVILEGED  # noqa: PLC0415
+    from bulkhead.policy.oracle import judge_operation  # noqa: PLC0415
+    from bulkhead.policy.rules import Section  # noqa: PLC0415
+
+    named = {OPERATION_WORDS[each]: each for each in PRIVILEGED}
+    operation = named.get(arguments.privileged)
+    if operation is None:
+        raise UsageError(f"{arguments.privileged} is not one of {', '.join(named)}; nothing was explained")
+    return Asked(arguments.privileged, "", Section.OPERATIONS, lambda policies: judge_operation(policies, operation))
+
+
+def _socket(arguments: argparse.Namespace) -> Asked:
+    from bulkhead.policy.oracle import judge_socket  # noqa: PLC0415
+    from bulkhead.policy.rules import Section  # noqa: PLC0415
+    from bulkhead.policy.sockets import FAMILIES, TYPES  # noqa: PLC0415
+
+    family, _, kind = arguments.socket.partition("/")
+    if family not in FAMILIES or kind not in TYPES:
+        form = f"one of {', '.join(FAMILIES)}, a slash, and one of {', '.join(TYPES)}"
+        raise UsageError(f"{arguments.socket} is not {form}; nothing was explained")
+    return Asked(
+        "Socket",
+        arguments.socket,
+        Section.SOCKETS,
+        lambda policies: judge_socket(policies, FAMILIES[family], TYPES[kind]),
+    )
+
+
 def _as_text(asked: Asked, explanation: Explanation, places: Mapping[str, str]) -> Iterator[str]:
-    yield f"{asked.operation} {asked.object}: {explanation.judgement.verdict.name} {_why(explanation)}"
+    yield f"{f'{asked.operation} {asked.object}'.strip()}: {explanation.judgement.verdict.name} {_why(explanation)}"
     for statement in (*explanation.matching, *explanation.defaults):
         decides = statement == explanation.decides
         reports = statement.reference == explanation.judgement.audit

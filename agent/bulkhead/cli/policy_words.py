@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bulkhead.abi import Operation
     from bulkhead.policy.merge import Statement
-    from bulkhead.policy.rules import PathRule, Peer, Ports
+    from bulkhead.policy.rules import PathRule, Peer, Ports, SocketRule
 
 
 def sentence(statement: Statement) -> str:
@@ -26,8 +27,7 @@ def _object(statement: Statement) -> str:
     from bulkhead.policy import rules  # noqa: PLC0415
 
     if isinstance(statement, rules.PathRule):
-        operations = ", ".join(operation.name.capitalize() for operation in sorted(statement.operations))
-        return f"{operations} of {_files(statement)}"
+        return f"{_words(statement.operations)} of {_files(statement)}"
     if isinstance(statement, rules.NetworkRule):
         peers = ", ".join(_peer(peer) for peer in statement.peers) or "every address"
         ports = ", ".join(_ports(ports) for ports in statement.ports) or "every port"
@@ -36,7 +36,25 @@ def _object(statement: Statement) -> str:
         from bulkhead.policy.capabilities import capability_name  # noqa: PLC0415
 
         return "capabilities " + ", ".join(capability_name(number) for number in sorted(statement.capabilities))
+    if isinstance(statement, rules.OperationRule):
+        return _words(statement.operations)
+    if isinstance(statement, rules.SocketRule):
+        return _sockets(statement)
     return f"everything of {statement.section.value} that no rule matches"
+
+
+def _words(operations: Iterable[Operation]) -> str:
+    from bulkhead.policy.operations import OPERATION_WORDS  # noqa: PLC0415
+
+    return ", ".join(OPERATION_WORDS[operation] for operation in sorted(operations))
+
+
+def _sockets(rule: SocketRule) -> str:
+    from bulkhead.policy.sockets import family_name, type_name  # noqa: PLC0415
+
+    families = ", ".join(map(family_name, sorted(rule.families))) or "every family"
+    types = ", ".join(map(type_name, sorted(rule.types))) or "every type"
+    return f"sockets of {families} and of {types}"
 
 
 def _files(rule: PathRule) -> str:

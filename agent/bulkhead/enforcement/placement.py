@@ -97,6 +97,11 @@ def place_set(image: SetImage, placement: Placement) -> bytes:
     entry.unresolved = _outcome(image.unresolved)
     entry.network_unresolved = image.network_unresolved
     entry.capabilities[:] = list(image.capabilities)
+    entry.operations[:] = list(image.operations)
+    entry.sockets[: len(image.sockets.decisions)] = list(image.sockets.decisions)
+    entry.socket_cells[:] = list(image.sockets.cells)
+    entry.socket_rows[:] = list(image.sockets.rows)
+    entry.socket_columns[:] = list(image.sockets.columns)
     return bytes(memoryview(entry).cast("B"))
 
 

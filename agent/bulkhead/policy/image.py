@@ -10,6 +10,7 @@ from array import array
 from dataclasses import dataclass
 from ipaddress import IPv6Network
 
+from bulkhead import abi
 from bulkhead.policy.rules import RuleReference
 
 
@@ -40,13 +41,27 @@ class PortDecision:
 
 
 @dataclass(frozen=True)
+class SocketTable:
+    """`rows` by AF_*, `columns` by SOCK_*; `cells`, row by row (SOCKET_COLUMNS each), are indices in `decisions`."""
+
+    rows: tuple[int, ...]
+    columns: tuple[int, ...]
+    cells: tuple[int, ...]
+    decisions: tuple[int, ...]
+
+    def decision(self, row: int, column: int) -> int:
+        """The decision word of a row and a column."""
+        return self.decisions[self.cells[row * abi.SOCKET_COLUMNS + column]]
+
+
+@dataclass(frozen=True)
 class SetImage:
     """A policy set, lowered.
 
     `rules[n - 1]` is rule number n of every decision. `outcomes[i]` has one decision a question (PATH_QUESTIONS of
     them, operations first); `outcomes[0]` is all zero. `prefixes` are disjoint in meaning (longest wins), IPv4 mapped
-    to ::ffff:0:0/96, each with a class relative to this image; classes start at 0. `digest` is equal for equal meaning
-    and input.
+    to ::ffff:0:0/96, each with a class relative to this image; classes start at 0. `operations` are decisions from
+    OPERATION_PRIVILEGED on. `digest` is equal for equal meaning and input.
     """
 
     digest: str
@@ -56,6 +71,8 @@ class SetImage:
     outcomes: tuple[tuple[int, ...], ...]
     unresolved: tuple[int, ...]
     capabilities: tuple[int, ...]
+    operations: tuple[int, ...]
+    sockets: SocketTable
     network_unresolved: int
     prefixes: tuple[tuple[IPv6Network, int], ...]
     ports: tuple[PortDecision, ...]

@@ -1,8 +1,8 @@
 """A policy set as the kernel will hold it: pure data, computed without a kernel.
 
 Everything that must hold for every access is decided here, ahead of time, so that the kernel only looks up. Start here,
-then `lower_paths`, `lower_network` and `lower_decision`; `policy.oracle` is the meaning that the tests hold them to.
-Next step: `enforcement` places the image in the maps.
+then `lower_paths`, `lower_network`, `lower_sockets` and `lower_decision`; `policy.oracle` is the meaning that the tests
+hold them to. Next step: `enforcement` places the image in the maps.
 """
 
 from __future__ import annotations
@@ -12,12 +12,15 @@ from collections.abc import Iterable, Sequence
 
 from bulkhead import abi
 from bulkhead.errors import DoesNotFit
-from bulkhead.policy.image import SetImage
+from bulkhead.policy.image import SetImage, SocketTable
 from bulkhead.policy.lower_decision import Judge, blocks
 from bulkhead.policy.lower_network import LoweredNetwork, lower_network
 from bulkhead.policy.lower_paths import LoweredPaths, lower_paths
+from bulkhead.policy.lower_sockets import lower_sockets
 from bulkhead.policy.merge import PolicySet
-from bulkhead.policy.rules import CapabilityRule, Section
+from bulkhead.policy.rules import CapabilityRule, OperationRule, Section
+
+_SPECIAL_FILES = (abi.Operation.RAW_DEVICE, abi.Operation.PROC_MEM, abi.Operation.KERNEL_SETTINGS)
 
 
 def lower(policy_set: PolicySet, start_groups: Sequence[frozenset[bytes]] = ()) -> SetImage:
@@ -30,15 +33,19 @@ def lower(policy_set: PolicySet, start_groups: Sequence[frozenset[bytes]] = ()) 
     judge = Judge(policy_set)
     network = lower_network(policy_set, judge)
     capabilities = _lower_capabilities(policy_set, judge)
+    operations = _lower_operations(policy_set, judge)
+    sockets = lower_sockets(policy_set, judge)
     paths = lower_paths(policy_set, judge, start_groups)
     return SetImage(
         digest=_digest(policy_set, start_groups),
-        flags=_flags(paths, network, capabilities),
+        flags=_flags(paths, network, capabilities, operations, sockets),
         rules=policy_set.references,
         automaton=paths.automaton,
         outcomes=paths.outcomes,
         unresolved=paths.unresolved,
         capabilities=capabilities,
+        operations=operations,
+        sockets=sockets,
         network_unresolved=network.unresolved,
         prefixes=network.prefixes,
         ports=network.ports,
@@ -54,12 +61,30 @@ def _lower_capabilities(policy_set: PolicySet, judge: Judge) -> tuple[int, ...]:
     return tuple(judge.decide(mask, Section.CAPABILITIES) for mask in matching)
 
 
-def _flags(paths: LoweredPaths, network: LoweredNetwork, capabilities: tuple[int, ...]) -> int:
+def _lower_operations(policy_set: PolicySet, judge: Judge) -> tuple[int, ...]:
+    matching = [0] * abi.PRIVILEGED_OPERATIONS
+    for number, statement in enumerate(policy_set.statements, start=1):
+        if isinstance(statement, OperationRule):
+            for operation in statement.operations:
+                matching[operation - abi.OPERATION_PRIVILEGED] |= 1 << number
+    return tuple(judge.decide(mask, Section.OPERATIONS) for mask in matching)
+
+
+def _flags(
+    paths: LoweredPaths,
+    network: LoweredNetwork,
+    capabilities: tuple[int, ...],
+    operations: tuple[int, ...],
+    sockets: SocketTable,
+) -> int:
     """A part of the set that allows everything in silence has no flag, so the kernel does not look."""
     parts = {
         abi.SET_HAS_PATHS: [*paths.unresolved, *(word for outcome in paths.outcomes for word in outcome)],
         abi.SET_HAS_NETWORK: [network.unresolved, *(port.decision for port in network.ports)],
         abi.SET_HAS_CAPABILITIES: list(capabilities),
+        abi.SET_HAS_OPERATIONS: list(operations),
+        abi.SET_HAS_SPECIAL_FILES: [operations[each - abi.OPERATION_PRIVILEGED] for each in _SPECIAL_FILES],
+        abi.SET_HAS_SOCKETS: list(sockets.decisions),
     }
     flags = sum(flag for flag, words in parts.items() if any(words))
     if any(len(set(_exec_answers(outcome))) > 1 for outcome in (*paths.outcomes, paths.unresolved)):

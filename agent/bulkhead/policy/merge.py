@@ -18,13 +18,15 @@ from bulkhead.policy.rules import (
     Default,
     Network,
     NetworkRule,
+    OperationRule,
     PathRule,
     Peer,
     PolicyRules,
     RuleReference,
+    SocketRule,
 )
 
-Statement = PathRule | NetworkRule | CapabilityRule | Default
+Statement = PathRule | NetworkRule | CapabilityRule | OperationRule | SocketRule | Default
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class PolicySet:
             paths=tuple(statement for statement in self.statements if isinstance(statement, PathRule)),
             networks=tuple(statement for statement in self.statements if isinstance(statement, NetworkRule)),
             capabilities=tuple(statement for statement in self.statements if isinstance(statement, CapabilityRule)),
+            operations=tuple(statement for statement in self.statements if isinstance(statement, OperationRule)),
+            sockets=tuple(statement for statement in self.statements if isinstance(statement, SocketRule)),
             defaults=tuple(statement for statement in self.statements if isinstance(statement, Default)),
         )
 
@@ -57,7 +61,8 @@ def merge(policies: Iterable[PolicyRules]) -> PolicySet:
     """The set of all policies given. A policy given twice counts once."""
     keyed: dict[str, Statement] = {}
     for policy in policies:
-        statements: list[Statement] = [*policy.paths, *policy.networks, *policy.capabilities, *policy.defaults]
+        statements: list[Statement] = [*policy.paths, *policy.networks, *policy.capabilities]
+        statements += (*policy.operations, *policy.sockets, *policy.defaults)
         for canonical in map(_canonical, statements):
             keyed[_text(canonical)] = canonical
     ordered = sorted(keyed.items(), key=lambda item: (item[1].reference, item[0]))
@@ -111,4 +116,8 @@ def _scope(statement: Statement) -> list[object]:
         return [[peer_text(peer) for peer in statement.peers], ports]
     if isinstance(statement, CapabilityRule):
         return [*sorted(statement.capabilities)]
+    if isinstance(statement, OperationRule):
+        return [*sorted(int(operation) for operation in statement.operations)]
+    if isinstance(statement, SocketRule):
+        return [sorted(statement.families), sorted(statement.types)]
     return [statement.section.value]

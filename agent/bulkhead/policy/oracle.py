@@ -3,7 +3,8 @@
 It shares nothing with merging and lowering, works on one access at a time, and is slow on purpose.
 
 Policies of mode Enforce form E, those of mode Audit form A, both together E+A. For one access (an operation on a path;
-an address, protocol and port; a capability):
+an address, protocol and port; a capability; a privileged operation; a
+socket to be made):
 
 - *enforced(X)*, over the rules of X that match the access and the defaults that X has for its section: an explicit
   Kill or Deny wins (Kill over Deny), else an explicit Allow, else the strictest default, else Allow. Explicit Audit
@@ -50,16 +51,18 @@ from bulkhead.policy.rules import (
     Mode,
     Network,
     NetworkRule,
+    OperationRule,
     PathRule,
     Peer,
     PolicyRules,
     Provenance,
     RuleReference,
     Section,
+    SocketRule,
 )
 
 Address = IPv4Address | IPv6Address
-Rule = PathRule | NetworkRule | CapabilityRule
+Rule = PathRule | NetworkRule | CapabilityRule | OperationRule | SocketRule
 Said = Rule | Default
 
 TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
@@ -116,6 +119,26 @@ def judge_capability(policies: Iterable[PolicyRules], capability: int) -> Judgem
         return isinstance(rule, CapabilityRule) and capability in rule.capabilities
 
     return _judge(policies, Section.CAPABILITIES, matches)
+
+
+def judge_operation(policies: Iterable[PolicyRules], operation: Operation) -> Judgement:
+    """About a privileged operation."""
+
+    def matches(rule: Rule) -> bool:
+        return isinstance(rule, OperationRule) and operation in rule.operations
+
+    return _judge(policies, Section.OPERATIONS, matches)
+
+
+def judge_socket(policies: Iterable[PolicyRules], family: int, kind: int) -> Judgement:
+    """About making a socket, by AF_* and SOCK_*."""
+
+    def matches(rule: Rule) -> bool:
+        if not isinstance(rule, SocketRule) or (rule.families and family not in rule.families):
+            return False
+        return not rule.types or kind in rule.types
+
+    return _judge(policies, Section.SOCKETS, matches)
 
 
 def judge_unresolved_path(
@@ -207,7 +230,7 @@ def _statements(policies: Iterable[PolicyRules], section: Section) -> tuple[list
     rules: list[Rule] = []
     defaults: list[Default] = []
     for policy in policies:
-        rules += (*policy.paths, *policy.networks, *policy.capabilities)
+        rules += (*policy.paths, *policy.networks, *policy.capabilities, *policy.operations, *policy.sockets)
         defaults += (default for default in policy.defaults if default.section is section)
     return rules, defaults
 

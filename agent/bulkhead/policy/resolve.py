@@ -10,12 +10,14 @@ from bulkhead.abi import Operation
 from bulkhead.errors import InternalError
 from bulkhead.policy import model
 from bulkhead.policy.capabilities import capability_number
+from bulkhead.policy.operations import operation_named
 from bulkhead.policy.rules import (
     Action,
     CapabilityRule,
     Default,
     Mode,
     NetworkRule,
+    OperationRule,
     PathRule,
     Peer,
     PolicyRules,
@@ -23,7 +25,9 @@ from bulkhead.policy.rules import (
     Provenance,
     RuleReference,
     Section,
+    SocketRule,
 )
+from bulkhead.policy.sockets import FAMILIES, TYPES
 from bulkhead.policy.support import unsupported
 
 PROTOCOLS = {"TCP": 6, "UDP": 17}  # IPPROTO_TCP, IPPROTO_UDP
@@ -58,6 +62,8 @@ class _Resolver:
             paths=tuple(self._paths()),
             networks=tuple(self._egress(egress)) if egress else (),
             capabilities=tuple(self._capabilities()),
+            operations=tuple(self._operations()),
+            sockets=tuple(self._sockets()),
             defaults=tuple(self._defaults()),
         )
 
@@ -88,12 +94,28 @@ class _Resolver:
             numbers = frozenset(map(_capability, rule.names))
             yield CapabilityRule(reference, self._mode, _action(rule.action), numbers)
 
+    def _operations(self) -> Iterator[OperationRule]:
+        for index, rule in enumerate(self._spec.operations.rules if self._spec.operations else []):
+            reference = self._reference(Section.OPERATIONS, rule.name or f"rules[{index}]")
+            operations = frozenset(map(operation_named, rule.names))
+            yield OperationRule(reference, self._mode, _action(rule.action), operations)
+
+    def _sockets(self) -> Iterator[SocketRule]:
+        sockets = self._spec.network.sockets if self._spec.network else None
+        for index, rule in enumerate(sockets.rules if sockets else []):
+            reference = self._reference(Section.SOCKETS, rule.name or f"rules[{index}]")
+            families = frozenset(FAMILIES[name] for name in rule.families)
+            types = frozenset(TYPES[name] for name in rule.types)
+            yield SocketRule(reference, self._mode, _action(rule.action), families, types)
+
     def _defaults(self) -> Iterator[Default]:
         sections: dict[Section, model.Section | None] = {
             Section.EXEC: self._spec.exec,
             Section.FILES: self._spec.files,
             Section.EGRESS: self._spec.network.egress if self._spec.network else None,
+            Section.SOCKETS: self._spec.network.sockets if self._spec.network else None,
             Section.CAPABILITIES: self._spec.capabilities,
+            Section.OPERATIONS: self._spec.operations,
         }
         for section, part in sections.items():
             if part and part.default:

@@ -38,7 +38,9 @@ class Section(Enum):
     EXEC = "exec"
     FILES = "files"
     EGRESS = "network.egress"
+    SOCKETS = "network.sockets"
     CAPABILITIES = "capabilities"
+    OPERATIONS = "operations"
 
 
 class Provenance(IntEnum):
@@ -129,6 +131,27 @@ class CapabilityRule:
 
 
 @dataclass(frozen=True)
+class OperationRule:
+    """A rule of `operations`: privileged operations of the kernel."""
+
+    reference: RuleReference
+    mode: Mode
+    action: Action
+    operations: frozenset[Operation]
+
+
+@dataclass(frozen=True)
+class SocketRule:
+    """A rule of `network.sockets`, by AF_* and SOCK_*. No families: every family; no types: every type."""
+
+    reference: RuleReference
+    mode: Mode
+    action: Action
+    families: frozenset[int]
+    types: frozenset[int]
+
+
+@dataclass(frozen=True)
 class Default:
     """The verdict of one section of one policy where no rule matches."""
 
@@ -145,4 +168,6 @@ class PolicyRules:
     paths: tuple[PathRule, ...] = ()
     networks: tuple[NetworkRule, ...] = ()
     capabilities: tuple[CapabilityRule, ...] = ()
+    operations: tuple[OperationRule, ...] = ()
+    sockets: tuple[SocketRule, ...] = ()
     defaults: tuple[Default, ...] = field(default=())

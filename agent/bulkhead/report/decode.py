@@ -7,6 +7,7 @@ it was checked. Next step: `report.enrich`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from ctypes import sizeof
 from ipaddress import IPv6Address
 from socket import ntohs
@@ -15,7 +16,9 @@ from typing import Protocol
 from bulkhead import abi
 from bulkhead.errors import Damaged
 from bulkhead.policy.capabilities import capability_name
+from bulkhead.policy.operations import OPERATION_WORDS
 from bulkhead.policy.rules import RuleReference
+from bulkhead.policy.sockets import socket_text
 from bulkhead.report.clock import timestamp
 from bulkhead.report.identity import NOBODY, ContainerIdentity
 from bulkhead.v1.violation_pb2 import Address, Object, Process, Verdict, Violation
@@ -30,9 +33,6 @@ VERDICTS = {
     abi.Verdict.KILL: Verdict.VERDICT_KILLED,
 }
 BLOCKING = frozenset({abi.Verdict.DENY, abi.Verdict.KILL})
-
-# The enumerators are the words of the policy, in capitals.
-OPERATION_WORDS = {operation.value: operation.name.capitalize() for operation in abi.Operation}
 
 TRUNCATIONS = abi.RECORD_OBJECT_TRUNCATED | abi.RECORD_EXECUTABLE_TRUNCATED
 UNKNOWN_RULE = RuleReference("", "", "", "", severity="")
@@ -117,7 +117,7 @@ def describe_key(key: abi.RepeatKey, names: Names) -> Violation:
         severity=rule.severity,
         message=rule.message,
         tags=rule.tags,
-        operation=OPERATION_WORDS[key.operation],
+        operation=OPERATION_WORDS[abi.Operation(key.operation)],
         pod=who.pod,
         namespace=who.namespace,
         container=who.container,
@@ -141,12 +141,12 @@ def repeated(told: Violation, count: int, first_ns: int, last_ns: int, offset_ns
 
 
 def describe_object(raw: abi.Record, names: Names) -> Object:
-    """What was accessed: a path, an address or a capability, by the operation."""
+    """What was accessed, by the operation; of some privileged operations nothing is told."""
     operation = raw.repeat.operation
-    if operation == abi.Operation.CAPABILITY:
-        return Object(capability=capability_name(raw.capability))
-    if operation in (abi.Operation.EGRESS, abi.Operation.INGRESS):
-        return Object(address=describe_address(raw))
+    if operation in _DESCRIBED:
+        return _DESCRIBED[operation](raw)
+    if operation >= abi.OPERATION_PRIVILEGED and not raw.device:
+        return Object()
     path = join_elements(bytes(raw.object[: raw.object_bytes]), bool(raw.flags & abi.RECORD_OBJECT_TRUNCATED))
     if not raw.flags & abi.RECORD_PATH_IN_FILE_SYSTEM:
         return Object(path=path)
@@ -161,6 +161,16 @@ def describe_address(raw: abi.Record) -> Address:
     whole = bytes(raw.address)
     mapped = IPv6Address(whole).ipv4_mapped
     return Address(ip=mapped.packed if mapped else whole, port=ntohs(raw.port), protocol=raw.protocol)
+
+
+# What is not a path.
+_DESCRIBED: dict[int, Callable[[abi.Record], Object]] = {
+    abi.Operation.CAPABILITY: lambda raw: Object(capability=capability_name(raw.number)),
+    abi.Operation.SOCKET: lambda raw: Object(socket=socket_text(raw.number >> 8, raw.number & 0xFF)),
+    abi.Operation.PTRACE: lambda raw: Object(pid=raw.number),
+    abi.Operation.EGRESS: lambda raw: Object(address=describe_address(raw)),
+    abi.Operation.INGRESS: lambda raw: Object(address=describe_address(raw)),
+}
 
 
 def describe_process(raw: abi.Record, offset_ns: int) -> Process:

@@ -173,13 +173,15 @@ def falco(  # noqa: PLR0913, PLR0917  # the fields of that format
 
 
 def object_text(accessed: Object) -> str:
-    """A path, an address as 127.0.0.1:9001/tcp, or a capability as NET_RAW. Empty where it is not known."""
+    """A path, 127.0.0.1:9001/tcp, NET_RAW, packet/raw, or pid 17. Empty where it is not known or there is none."""
     kind = accessed.WhichOneof("kind")
     if kind == "path":
         return text(accessed.path)
     if kind == "address":
         return address_text(accessed.address)
-    return accessed.capability
+    if kind == "pid":
+        return f"pid {accessed.pid}"
+    return accessed.socket if kind == "socket" else accessed.capability
 
 
 def address_text(address: Address) -> str:

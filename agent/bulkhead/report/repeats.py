@@ -13,7 +13,8 @@ from ctypes import sizeof
 
 from bulkhead import abi
 from bulkhead.errors import Damaged
-from bulkhead.report.decode import OPERATION_WORDS, VERDICTS, Names, describe_key, repeated
+from bulkhead.policy.operations import OPERATION_WORDS
+from bulkhead.report.decode import VERDICTS, Names, describe_key, repeated
 from bulkhead.v1.violation_pb2 import Process, Violation
 
 KEY_BYTES = sizeof(abi.RepeatKey)

@@ -118,16 +118,20 @@ class Violation(_message.Message):
     def __init__(self, time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., boot_time_ns: _Optional[int] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., blocked: _Optional[bool] = ..., policy: _Optional[str] = ..., policy_namespace: _Optional[str] = ..., rule: _Optional[str] = ..., rule_id: _Optional[str] = ..., severity: _Optional[str] = ..., message: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., operation: _Optional[str] = ..., object: _Optional[_Union[Object, _Mapping]] = ..., process: _Optional[_Union[Process, _Mapping]] = ..., pod: _Optional[str] = ..., namespace: _Optional[str] = ..., container: _Optional[str] = ..., image: _Optional[str] = ..., workload: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., node: _Optional[str] = ..., cgroup: _Optional[str] = ..., cgroup_id: _Optional[int] = ..., count: _Optional[int] = ..., first_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., truncated: _Optional[bool] = ..., unresolved: _Optional[bool] = ...) -> None: ...
 
 class Object(_message.Message):
-    __slots__ = ("path", "address", "capability", "in_file_system")
+    __slots__ = ("path", "address", "capability", "socket", "pid", "in_file_system")
     PATH_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     CAPABILITY_FIELD_NUMBER: _ClassVar[int]
+    SOCKET_FIELD_NUMBER: _ClassVar[int]
+    PID_FIELD_NUMBER: _ClassVar[int]
     IN_FILE_SYSTEM_FIELD_NUMBER: _ClassVar[int]
     path: bytes
     address: Address
     capability: str
+    socket: str
+    pid: int
     in_file_system: bool
-    def __init__(self, path: _Optional[bytes] = ..., address: _Optional[_Union[Address, _Mapping]] = ..., capability: _Optional[str] = ..., in_file_system: _Optional[bool] = ...) -> None: ...
+    def __init__(self, path: _Optional[bytes] = ..., address: _Optional[_Union[Address, _Mapping]] = ..., capability: _Optional[str] = ..., socket: _Optional[str] = ..., pid: _Optional[int] = ..., in_file_system: _Optional[bool] = ...) -> None: ...
 
 class Address(_message.Message):
     __slots__ = ("ip", "port", "protocol")

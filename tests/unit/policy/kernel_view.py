@@ -37,6 +37,12 @@ def path_decision(
     return judgement(image, image.outcomes[outcome_of(image.automaton, state)][question])
 
 
+def socket_decision(image: SetImage, family: int, kind: int) -> Judgement:
+    """What is decided about making a socket."""
+    table = image.sockets
+    return judgement(image, table.decision(table.rows[family], table.columns[kind]))
+
+
 def connection_decision(image: SetImage, address: Address, protocol: int, port: int | None) -> Judgement:
     """What is decided about a packet; a port that is None cannot be known."""
     if not image.flags & abi.SET_HAS_NETWORK:

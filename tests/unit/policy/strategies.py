@@ -11,12 +11,14 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from hypothesis import strategies as st
 
 from bulkhead.abi import PATH_OPERATIONS, Operation
+from bulkhead.policy.operations import PRIVILEGED
 from bulkhead.policy.rules import (
     Action,
     CapabilityRule,
     Default,
     Mode,
     NetworkRule,
+    OperationRule,
     PathRule,
     Peer,
     PolicyRules,
@@ -24,7 +26,9 @@ from bulkhead.policy.rules import (
     Provenance,
     RuleReference,
     Section,
+    SocketRule,
 )
+from bulkhead.policy.sockets import FAMILIES, TYPES
 
 PATH_OPERATION_LIST = [Operation(number) for number in range(PATH_OPERATIONS)]
 _FILE_OPERATIONS = PATH_OPERATION_LIST[1:]
@@ -61,6 +65,8 @@ ADDRESSES: list[IPv4Address | IPv6Address] = [
 PORT_NUMBERS = sorted({port + step for port in _PORTS for step in (-1, 0, 1) if 0 <= port + step <= 0xFFFF})
 PROTOCOLS = [1, 6, 17, 47, 58, 132]
 
+_families = st.frozensets(st.sampled_from(sorted(FAMILIES.values())), max_size=3)
+_types = st.frozensets(st.sampled_from(sorted(TYPES.values())), max_size=2)
 _actions = st.sampled_from(Action)
 _modes = st.sampled_from(Mode)
 
@@ -78,6 +84,8 @@ def _policy(draw: st.DrawFn, name: str, sections: tuple[Section, ...], patterns:
     paths: list[PathRule] = []
     networks: list[NetworkRule] = []
     capabilities: list[CapabilityRule] = []
+    operations: list[OperationRule] = []
+    sockets: list[SocketRule] = []
     defaults: list[Default] = []
     for section in sections:
         if draw(st.booleans()):
@@ -92,12 +100,24 @@ def _policy(draw: st.DrawFn, name: str, sections: tuple[Section, ...], patterns:
             elif section is Section.CAPABILITIES:
                 held = draw(st.frozensets(st.integers(0, 5), min_size=1))
                 capabilities.append(CapabilityRule(reference, mode, action, held))
+            elif section is Section.OPERATIONS:
+                named = draw(st.frozensets(st.sampled_from(PRIVILEGED), min_size=1))
+                operations.append(OperationRule(reference, mode, action, named))
+            elif section is Section.SOCKETS:
+                sockets.append(SocketRule(reference, mode, action, draw(_families), draw(_types)))
             else:
                 provenance = draw(st.sampled_from(Provenance)) if section is Section.EXEC else Provenance.IMAGE
                 least = 1 if provenance is Provenance.IMAGE else 0
                 matched = tuple(draw(st.lists(patterns, min_size=least, max_size=3)))
                 paths.append(PathRule(reference, mode, action, _operations(draw, section), matched, provenance))
-    return PolicyRules(tuple(paths), tuple(networks), tuple(capabilities), tuple(defaults))
+    return PolicyRules(
+        paths=tuple(paths),
+        networks=tuple(networks),
+        capabilities=tuple(capabilities),
+        operations=tuple(operations),
+        sockets=tuple(sockets),
+        defaults=tuple(defaults),
+    )
 
 
 def _operations(draw: st.DrawFn, section: Section) -> frozenset[Operation]:

@@ -16,6 +16,7 @@ from bulkhead.policy import oracle
 from bulkhead.policy.lower import lower
 from bulkhead.policy.lower_decision import decision
 from bulkhead.policy.merge import merge
+from bulkhead.policy.operations import PRIVILEGED
 from bulkhead.policy.rules import (
     Action,
     CapabilityRule,
@@ -28,8 +29,10 @@ from bulkhead.policy.rules import (
     Provenance,
     RuleReference,
     Section,
+    SocketRule,
 )
-from tests.unit.policy.kernel_view import EXEC_QUESTIONS, connection_decision, judgement, path_decision
+from bulkhead.policy.sockets import FAMILIES, TYPES
+from tests.unit.policy.kernel_view import EXEC_QUESTIONS, connection_decision, judgement, path_decision, socket_decision
 from tests.unit.policy.strategies import (
     ADDRESSES,
     MOUNT_POINTS,
@@ -120,6 +123,53 @@ def test_capabilities_are_decided_as_the_reference_says(said: list[PolicyRules])
 
 
 @_THRIFTY
+@given(policies(Section.OPERATIONS))
+def test_privileged_operations_are_decided_as_the_reference_says(said: list[PolicyRules]) -> None:
+    """Each of them; they fill the column and no more."""
+    image = lower(merge(said))
+    assert len(image.operations) == abi.PRIVILEGED_OPERATIONS
+    for operation in PRIVILEGED:
+        word = image.operations[operation - abi.OPERATION_PRIVILEGED]
+        assert judgement(image, word) == oracle.judge_operation(said, operation)
+
+
+@_THRIFTY
+@given(policies(Section.SOCKETS))
+def test_sockets_are_decided_as_the_reference_says(said: list[PolicyRules]) -> None:
+    """Every number of a family and of a type, those without a name included."""
+    image = lower(merge(said))
+    for family in range(abi.ADDRESS_FAMILIES):
+        for kind in range(abi.SOCKET_KINDS):
+            assert socket_decision(image, family, kind) == oracle.judge_socket(said, family, kind), (family, kind)
+
+
+def test_every_name_has_room_in_the_table() -> None:
+    """All families and types named at once, and the ones that no rule names."""
+    rules = tuple(
+        SocketRule(replace(_RULE, rule=f"rules[{n}]"), Mode.ENFORCE, Action.DENY, families, types)
+        for n, (families, types) in enumerate(
+            [(frozenset(FAMILIES.values()), frozenset[int]()), (frozenset[int](), frozenset(TYPES.values()))]
+        )
+    )
+    image = lower(merge([PolicyRules(sockets=rules)]))
+    assert 1 + max(image.sockets.rows) == abi.SOCKET_ROWS
+    assert max(image.sockets.columns) < abi.SOCKET_COLUMNS
+    assert abi.SOCKET_ROWS * abi.SOCKET_COLUMNS == len(image.sockets.cells) == abi.SOCKET_CELLS
+
+
+def test_too_many_different_answers_to_sockets_are_refused() -> None:
+    """One rule for each of 33 combinations of a family and a type."""
+    pairs = [(family, kind) for family in FAMILIES.values() for kind in TYPES.values()][: abi.SOCKET_DECISIONS]
+    rules = [
+        SocketRule(replace(_RULE, rule=f"r{n}"), Mode.ENFORCE, Action.DENY, frozenset([family]), frozenset([kind]))
+        for n, (family, kind) in enumerate(pairs)
+    ]
+    assert len(lower(merge([PolicyRules(sockets=tuple(rules[1:]))])).sockets.decisions) == abi.SOCKET_DECISIONS
+    with pytest.raises(DoesNotFit, match=r"33.*32"):
+        lower(merge([PolicyRules(sockets=tuple(rules))]))
+
+
+@_THRIFTY
 @given(policies(*Section))
 def test_what_cannot_be_resolved_is_decided_by_the_strictest_rule_that_could_match(said: list[PolicyRules]) -> None:
     """Paths by operation, and packets."""
@@ -144,6 +194,9 @@ def test_flags_say_what_the_kernel_must_look_at(said: list[PolicyRules]) -> None
     words = {
         abi.SET_HAS_PATHS: [*image.unresolved, *(word for outcome in image.outcomes for word in outcome)],
         abi.SET_HAS_CAPABILITIES: image.capabilities,
+        abi.SET_HAS_OPERATIONS: image.operations,
+        abi.SET_HAS_SPECIAL_FILES: image.operations[11:14],
+        abi.SET_HAS_SOCKETS: image.sockets.decisions,
         abi.SET_HAS_NETWORK: [image.network_unresolved, *(port.decision for port in image.ports)],
     }
     for flag, decisions in words.items():

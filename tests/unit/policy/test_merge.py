@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from ipaddress import IPv4Network, IPv6Network
 
 from hypothesis import given, settings
@@ -44,7 +44,7 @@ def test_the_order_of_policies_and_of_rules_never_matters(data: st.DataObject) -
 
 
 def _reversed(policy: PolicyRules) -> PolicyRules:
-    return PolicyRules(policy.paths[::-1], policy.networks[::-1], policy.capabilities[::-1], policy.defaults[::-1])
+    return PolicyRules(**{part.name: getattr(policy, part.name)[::-1] for part in fields(PolicyRules)})
 
 
 def test_a_policy_given_twice_counts_once() -> None:

@@ -69,8 +69,26 @@ def test_an_address_is_as_long_as_its_family(address: str, packed: bytes) -> Non
 @pytest.mark.parametrize(("number", "name"), [(13, "NET_RAW"), (40, "CHECKPOINT_RESTORE"), (63, "63")])
 def test_a_capability_has_its_name(number: int, name: str) -> None:
     """By the kernel's number; one that is not known stays a number."""
-    told = decode(bytes(record(abi.Operation.CAPABILITY, capability=number)), NAMES, OFFSET_NS)
+    told = decode(bytes(record(abi.Operation.CAPABILITY, number=number)), NAMES, OFFSET_NS)
     assert told.object.capability == name
+
+
+def test_a_socket_has_its_names() -> None:
+    """Family and type; what policies have no name for stays a number."""
+    told = decode(bytes(record(abi.Operation.SOCKET, number=17 << 8 | 3)), NAMES, OFFSET_NS)
+    assert (told.operation, told.object.socket) == ("Socket", "packet/raw")
+    unnamed = decode(bytes(record(abi.Operation.SOCKET, number=45 << 8 | 6)), NAMES, OFFSET_NS)
+    assert unnamed.object.socket == "45/6"
+
+
+def test_a_privileged_operation_has_its_word_and_what_it_was_about() -> None:
+    """The words of the policy; a path where there is one, the traced process, or nothing."""
+    mounted = decode(bytes(record(abi.Operation.MOUNT, path=b"/mnt", device=5)), NAMES, OFFSET_NS)
+    assert (mounted.operation, mounted.object.path) == ("Mount", b"/mnt")
+    loaded = decode(bytes(record(abi.Operation.LOAD_MODULE)), NAMES, OFFSET_NS)
+    assert (loaded.operation, loaded.object.WhichOneof("kind")) == ("LoadModule", None)
+    traced = decode(bytes(record(abi.Operation.PTRACE, number=17)), NAMES, OFFSET_NS)
+    assert (traced.operation, traced.object.pid) == ("Ptrace", 17)
 
 
 def test_a_path_in_a_file_system_gets_its_mount() -> None:

@@ -53,7 +53,7 @@ def test_an_address_is_one_word(address: str, port: int, protocol: int, expected
 
 def test_a_capability_is_its_name() -> None:
     """As the policy writes it."""
-    assert rendered(record(abi.Operation.CAPABILITY, capability=13))["object"] == "NET_RAW"
+    assert rendered(record(abi.Operation.CAPABILITY, number=13))["object"] == "NET_RAW"
 
 
 def test_bytes_that_are_no_text_are_escaped() -> None:
