@@ -8,6 +8,7 @@
     │   ├── KernelUnable            a feature is missing; `bulkhead doctor` says which
     │   ├── ProgramRefused          the verifier said no; carries its log
     │   └── DoesNotFit              a limit was reached; carries the number and the limit
+    ├── StillBuilding           ask again when its event is set
     ├── Unreachable             try again later; exit status 3
     ├── Damaged                 stored data is not what was written (spool, bundle, store)
     └── InternalError           our bug: an assumption that did not hold
@@ -18,6 +19,7 @@ Every message says what failed, on what, and what stays enforced now. Errors are
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 
@@ -94,6 +96,14 @@ class DoesNotFit(NotEnforceable):
     def __init__(self, what: str, needed: int, limit: int) -> None:
         self.what, self.needed, self.limit = what, needed, limit
         super().__init__(f"{what}: {needed} needed, the limit is {limit}; nothing was changed")
+
+
+class StillBuilding(BulkheadError):
+    """A policy set is being built beside the caller; `ended` is set when that has ended, well or not."""
+
+    def __init__(self, rules: int, ended: threading.Event) -> None:
+        self.ended = ended
+        super().__init__(f"a policy set of {rules} rules is being built; what was enforced goes on meanwhile")
 
 
 class Unreachable(BulkheadError):

@@ -19,6 +19,7 @@ from bulkhead.agent.source import Input
 from bulkhead.agent.supervisor import Supervisor
 from bulkhead.agent.sync import Sync
 from bulkhead.agent.vitals import Vitals
+from bulkhead.enforcement.building import Workshop
 from bulkhead.enforcement.enforcer import Enforcer
 from bulkhead.enforcement.records import Records
 from bulkhead.errors import NotEnforceable
@@ -78,7 +79,7 @@ def _take_over_and_run(settings: AgentSettings, asked: Input, vitals: Vitals) ->
     except NotEnforceable as error:
         asked.tell_unable(error)
         raise
-    enforcer = Enforcer(instance, Records(settings.paths.state))
+    enforcer = Enforcer(instance, Records(settings.paths.state), Workshop().image)
     enforcer.adopt()
     ledger_path = settings.paths.state / "ledger.json"
     reporter = Reporter(EnforcerNames(enforcer), node, [spool], ledger_file.load(ledger_path, node.boot_id))

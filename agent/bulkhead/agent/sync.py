@@ -1,7 +1,8 @@
 """Makes what is enforced equal to what is desired, again and again.
 
 One container that cannot be enforced does not keep the others waiting: it is logged, what it had stays, and it is
-tried again at the next change or after `RETRY_S`; at once where only the process that was looked at has ended.
+tried again at the next change or after `RETRY_S`; at once where only the process that was looked at has ended. One
+whose policy set is still being built keeps what it had, too, and keeps nobody waiting.
 Next step: `enforcement.enforcer`.
 """
 
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from bulkhead.agent.source import Assignment, Source
 from bulkhead.enforcement.enforcer import Enforcer
 from bulkhead.enforcement.roots import mount_namespace
-from bulkhead.errors import BulkheadError
+from bulkhead.errors import BulkheadError, StillBuilding
 from bulkhead.log import get_log
 from bulkhead.node.container import Container
 
@@ -53,6 +54,7 @@ class Sync:
         self._source = source
         self._applied: dict[int, Assignment] = {}
         self._failed: dict[int, Failure] = {}
+        self._waiting: dict[int, tuple[Assignment, threading.Event]] = {}
         self.counts = Counts()
         self.synced = threading.Event()
 
@@ -72,7 +74,8 @@ class Sync:
             if self._is_due(assignment):
                 changed += self._enforce(assignment)
         self.counts.changes += changed
-        self.synced.set()
+        if not self._waiting:
+            self.synced.set()
         return changed
 
     def applied(self) -> Mapping[int, Assignment]:
@@ -87,6 +90,8 @@ class Sync:
         if wanted.container.pid is None:  # it starts, or ends: nobody there whose mounts could be looked at
             return False
         identifier = wanted.container.cgroup_id
+        if (waiting := self._waiting.get(identifier)) and waiting[0].policies == wanted.policies:
+            return waiting[1].is_set()
         failure = self._failed.get(identifier)
         if failure and failure.assignment.policies == wanted.policies:
             return time.monotonic() >= failure.again_at
@@ -95,8 +100,12 @@ class Sync:
 
     def _enforce(self, wanted: Assignment) -> bool:
         container = wanted.container
+        self._waiting.pop(container.cgroup_id, None)
         try:
             changed = self._enforcer.enforce(container, wanted.policies)
+        except StillBuilding as error:
+            self._waiting[container.cgroup_id] = (wanted, error.ended)
+            return False
         except BulkheadError as error:
             self._note_failure(wanted, error)
             return False
@@ -118,7 +127,7 @@ class Sync:
         log.info("container_released", container=container.name)
 
     def _forget_all_but(self, present: set[int]) -> None:
-        for known in (self._applied, self._failed):
+        for known in (self._applied, self._failed, self._waiting):
             for identifier in known.keys() - present:
                 del known[identifier]
 

@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from bulkhead import abi
@@ -32,9 +32,12 @@ from bulkhead.node.container import Container
 from bulkhead.node.mounts import Origin
 from bulkhead.policy.automaton.walk import state_after
 from bulkhead.policy.image import SetImage
-from bulkhead.policy.lower import lower
-from bulkhead.policy.merge import merge
+from bulkhead.policy.lower import digest_of, lower
+from bulkhead.policy.merge import PolicySet, merge
 from bulkhead.policy.rules import PolicyRules, RuleReference
+
+Build = Callable[[PolicySet, tuple[frozenset[bytes], ...]], SetImage]
+"""As `policy.lower.lower`, or beside the caller (`enforcement.building`)."""
 
 log = get_log()
 
@@ -66,9 +69,10 @@ class _Wanted:
 class Enforcer:
     """Everything that is enforced on this node, by cgroup id."""
 
-    def __init__(self, instance: Instance, records: Records) -> None:
+    def __init__(self, instance: Instance, records: Records, build: Build = lower) -> None:
         self._instance = instance
         self._records = records
+        self._build = build
         self._sets = Sets(instance.maps)
         self._indices = Numbers("containers under policy on this node", 1, abi.MAX_CONTAINERS)
         self._bindings = Bindings(instance.maps["bindings"], instance.bundle.parameters)
@@ -105,17 +109,18 @@ class Enforcer:
     def enforce(self, container: Container, policies: Iterable[PolicyRules]) -> bool:
         """Put a container under these policies; whether anything changed.
 
-        Raises `DoesNotFit`, `NotEnforceable`: what was enforced on the container stays so.
+        Raises `DoesNotFit`, `NotEnforceable`, `StillBuilding`: what was enforced on the container stays so.
         """
         bound = self._bound.get(container.cgroup_id)
         with look_at(container.pid or 1) as view, contextlib.ExitStack() as undo:
             seen = unite(bound.record.seen if bound else Sightings(), self._number(view))
             paths = seen.paths()
-            image = lower(merge(localise(rules, view.follow) for rules in policies), groups(paths))
-            signature = _signature(image, paths)
+            policy_set = merge(localise(rules, view.follow) for rules in policies)
+            signature = _signature(digest_of(policy_set, groups(paths)), paths)
             if bound and bound.record.signature == signature:
                 self._note_names(bound, container)
                 return False
+            image = self._build(policy_set, groups(paths))
             made = self._prepare(_Wanted(container, image, seen, paths, view.prefixes, signature), bound, undo)
             self._cover(made, bound, undo)
             ruling = made.record.epoch << abi.RULING_EPOCH_SHIFT | made.stored.placement.set_id
@@ -317,9 +322,9 @@ def _keep_only(entries: Map, kept: set[bytes]) -> None:
             entries.remove(key)
 
 
-def _signature(image: SetImage, paths: Paths) -> str:
+def _signature(image_digest: str, paths: Paths) -> str:
     """Equal where neither the set nor the paths of what the container has seen have changed."""
-    digest = hashlib.sha256(image.digest.encode())
+    digest = hashlib.sha256(image_digest.encode())
     for number, each in sorted(paths.items()):
         digest.update(repr((number, sorted(each))).encode())
     return digest.hexdigest()

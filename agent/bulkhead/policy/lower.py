@@ -37,7 +37,7 @@ def lower(policy_set: PolicySet, start_groups: Sequence[frozenset[bytes]] = ()) 
     sockets = lower_sockets(policy_set, judge)
     paths = lower_paths(policy_set, judge, start_groups)
     return SetImage(
-        digest=_digest(policy_set, start_groups),
+        digest=digest_of(policy_set, start_groups),
         flags=_flags(paths, network, capabilities, operations, sockets),
         rules=policy_set.references,
         automaton=paths.automaton,
@@ -50,6 +50,14 @@ def lower(policy_set: PolicySet, start_groups: Sequence[frozenset[bytes]] = ()) 
         prefixes=network.prefixes,
         ports=network.ports,
     )
+
+
+def digest_of(policy_set: PolicySet, start_groups: Sequence[frozenset[bytes]]) -> str:
+    """The digest that the image will have: the set's own, or, with start groups, one that depends on them too."""
+    if not start_groups:
+        return policy_set.digest
+    groups = [sorted(group) for group in start_groups]
+    return hashlib.sha256(f"{policy_set.digest} {groups!r}".encode()).hexdigest()
 
 
 def _lower_capabilities(policy_set: PolicySet, judge: Judge) -> tuple[int, ...]:
@@ -98,11 +106,3 @@ def _exec_answers(outcome: tuple[int, ...]) -> tuple[int, ...]:
 
 def _any_blocks(parts: Iterable[list[int]]) -> bool:
     return any(blocks(word) for words in parts for word in words)
-
-
-def _digest(policy_set: PolicySet, start_groups: Sequence[frozenset[bytes]]) -> str:
-    """The set's own, or, with start groups, one that depends on them too: the automaton does."""
-    if not start_groups:
-        return policy_set.digest
-    groups = [sorted(group) for group in start_groups]
-    return hashlib.sha256(f"{policy_set.digest} {groups!r}".encode()).hexdigest()

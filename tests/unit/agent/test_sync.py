@@ -1,0 +1,112 @@
+"""A container whose policy set is being built keeps nobody waiting, and what it had."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import cast
+
+from bulkhead.agent.source import Assignment
+from bulkhead.agent.sync import Sync
+from bulkhead.enforcement.enforcer import Enforcer
+from bulkhead.errors import DoesNotFit, StillBuilding
+from bulkhead.node.container import Container
+from bulkhead.policy.rules import PolicyRules
+
+
+class SlowEnforcer:
+    """Builds the sets of some containers beside the caller; `calls` are the cgroup ids that it was asked for."""
+
+    def __init__(self, slow: int) -> None:
+        self.slow = slow
+        self.ended = threading.Event()
+        self.refusal: DoesNotFit | None = None
+        self.calls: list[int] = []
+
+    def containers(self) -> tuple[()]:
+        """None that anybody left behind."""
+        return ()
+
+    def enforce(self, container: Container, policies: object) -> bool:
+        """As `Enforcer`."""
+        self.calls.append(container.cgroup_id)
+        if container.cgroup_id == self.slow:
+            if not self.ended.is_set():
+                raise StillBuilding(10_000, self.ended)
+            if self.refusal:
+                raise self.refusal
+        return True
+
+    def is_stale(self, container: Container) -> bool:
+        """Never."""
+        return False
+
+
+class Said:
+    """A source of assignments."""
+
+    def __init__(self, *assignments: Assignment) -> None:
+        self.assignments = assignments
+
+    def read(self) -> tuple[Assignment, ...]:
+        """Them."""
+        return self.assignments
+
+    def is_over(self, container: Container) -> bool:
+        """Always."""
+        return True
+
+
+def _assignment(path: Path, cgroup_id: int, *policies: PolicyRules) -> Assignment:
+    return Assignment(Container(f"shop/web-{cgroup_id}/web", path, cgroup_id, pid=os.getpid()), policies)
+
+
+def test_others_are_enforced_while_a_set_is_built(tmp_path: Path) -> None:
+    """It is asked for again when it is ready and not before; until then the agent is not ready."""
+    enforcer = SlowEnforcer(slow=1)
+    sync = Sync(cast(Enforcer, enforcer), Said(_assignment(tmp_path, 1), _assignment(tmp_path, 2)))
+    assert sync.step() == 1
+    assert sync.step() == 0
+    assert (enforcer.calls, set(sync.applied())) == ([1, 2], {2})
+    assert not sync.synced.is_set()
+    enforcer.ended.set()
+    assert sync.step() == 1
+    assert set(sync.applied()) == {1, 2}
+    assert sync.synced.is_set()
+    assert sync.failures() == ()
+
+
+def test_a_refusal_is_told_when_building_ends_with_it(tmp_path: Path) -> None:
+    """As one that is found at once."""
+    enforcer = SlowEnforcer(slow=1)
+    enforcer.refusal = DoesNotFit("states", 2, 1)
+    sync = Sync(cast(Enforcer, enforcer), Said(_assignment(tmp_path, 1)))
+    sync.step()
+    assert sync.failures() == ()
+    enforcer.ended.set()
+    sync.step()
+    (failure,) = sync.failures()
+    assert "the limit is 1" in failure.reason
+    assert sync.synced.is_set()
+
+
+def test_a_newer_policy_does_not_wait_for_the_older_one(tmp_path: Path) -> None:
+    """What is built already is not what is wanted any more."""
+    enforcer = SlowEnforcer(slow=1)
+    source = Said(_assignment(tmp_path, 1))
+    sync = Sync(cast(Enforcer, enforcer), source)
+    sync.step()
+    source.assignments = (_assignment(tmp_path, 1, PolicyRules()),)
+    sync.step()
+    assert enforcer.calls == [1, 1]
+
+
+def test_a_container_that_goes_meanwhile_is_forgotten(tmp_path: Path) -> None:
+    """Nobody waits for its set."""
+    source = Said(_assignment(tmp_path, 1))
+    sync = Sync(cast(Enforcer, SlowEnforcer(slow=1)), source)
+    sync.step()
+    source.assignments = ()
+    sync.step()
+    assert sync.synced.is_set()
