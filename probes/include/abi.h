@@ -174,6 +174,11 @@ struct inode_memory {
 	__u32 pad;
 };
 
+/* What is kept on a thread that left the cgroups of its container, and on those it started since. */
+struct departure {
+	__u32 container; /* index in `containers`: goes on judging it wherever it is */
+};
+
 /* Network. Addresses are 16 bytes in network order, IPv4 as ::ffff:a.b.c.d; the longest prefix wins. */
 struct prefix_key {
 	__u32 prefix_bits; /* counts from `set`: 32 + bits of the address */
@@ -281,8 +286,9 @@ enum statistic {
 	STATISTIC_SIGNAL_FAILED = 9,
 	STATISTIC_INHERIT_FAILED = 10, /* a child cgroup could not be bound */
 	STATISTIC_PACKET_UNREADABLE = 11,
+	STATISTIC_DEPARTURE_FAILED = 12, /* a thread left its container's cgroups, and its policy with them */
 };
-#define STATISTICS 12u
+#define STATISTICS 13u
 
 struct statistics {
 	__u64 values[STATISTICS]; /* by enum statistic */
@@ -334,6 +340,9 @@ struct instance {
 	X(0x420d, repeats, HASH, struct repeat_key, struct repeat, MAX_REPEATS, NO_PREALLOC)                           \
 	X(0x420e, statistics, ARRAY, __u32, struct statistics, 1, 0)                                                   \
 	X(0x4210, sockets, SK_STORAGE, __u32, struct socket_memory, 0, NO_PREALLOC)                                    \
+	X(0x4211, departures, TASK_STORAGE, __u32, struct departure, 0, NO_PREALLOC)                                   \
+	X(0x4212, departed, ARRAY, __u32, __u64, MAX_CONTAINERS, 0)                                                    \
+	X(0x4213, homes, ARRAY, __u32, __u64, MAX_CONTAINERS, 0)                                                       \
 	X(0x420f, instances, ARRAY, __u32, struct instance, 1, 0)
 
 #endif

@@ -38,6 +38,9 @@ _Static_assert(__builtin_offsetof(struct inode_memory, verdict) == 8, "struct in
 _Static_assert(__builtin_offsetof(struct inode_memory, anchor) == 16, "struct inode_memory: anchor");
 _Static_assert(__builtin_offsetof(struct inode_memory, pad) == 20, "struct inode_memory: pad");
 
+_Static_assert(sizeof(struct departure) == 4, "struct departure: size");
+_Static_assert(__builtin_offsetof(struct departure, container) == 0, "struct departure: container");
+
 _Static_assert(sizeof(struct prefix_key) == 24, "struct prefix_key: size");
 _Static_assert(__builtin_offsetof(struct prefix_key, prefix_bits) == 0, "struct prefix_key: prefix_bits");
 _Static_assert(__builtin_offsetof(struct prefix_key, set) == 4, "struct prefix_key: set");
@@ -109,7 +112,7 @@ _Static_assert(__builtin_offsetof(struct record, executable) == 136, "struct rec
 _Static_assert(__builtin_offsetof(struct record, arguments) == 1160, "struct record: arguments");
 _Static_assert(__builtin_offsetof(struct record, object) == 1288, "struct record: object");
 
-_Static_assert(sizeof(struct statistics) == 96, "struct statistics: size");
+_Static_assert(sizeof(struct statistics) == 104, "struct statistics: size");
 _Static_assert(__builtin_offsetof(struct statistics, values) == 0, "struct statistics: values");
 
 _Static_assert(sizeof(struct instance) == 48, "struct instance: size");

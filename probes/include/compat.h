@@ -13,18 +13,16 @@
 
 #if HAVE_CGROUP_STORAGE
 
-static always_inline u32 *binding_of_current(void)
+static always_inline u32 *binding_of(struct cgroup *cgroup)
 {
-	struct cgroup *cgroup = FIELD(FIELD(current_task_struct(), cgroups), dfl_cgrp);
-
 	if (!FIELD(cgroup, bpf_cgrp_storage)) /* nothing is kept on it: the helper would take a lock to find that out */
 		return 0;
 	return cgroup_storage(MAP(bindings), cgroup, 0, 0);
 }
 
-static always_inline u32 *binding_of(struct cgroup *cgroup)
+static always_inline u32 *binding_of_current(void)
 {
-	return cgroup_storage(MAP(bindings), cgroup, 0, 0);
+	return binding_of(FIELD(FIELD(current_task_struct(), cgroups), dfl_cgrp));
 }
 
 static always_inline long bind(struct cgroup *cgroup, u32 container)

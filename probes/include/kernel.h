@@ -38,6 +38,7 @@ static u64 (*boot_time_ns)(void) = (void *)125;
 static void *(*ring_reserve)(void *ring, u64 bytes, u64 flags) = (void *)131;
 static void (*ring_submit)(void *data, u64 flags) = (void *)132;
 static void *(*inode_storage)(void *map, void *inode, void *value, u64 flags) = (void *)145;
+static void *(*task_storage)(void *map, struct task_struct *task, void *value, u64 flags) = (void *)156;
 static struct task_struct *(*current_task_struct)(void) = (void *)158;
 static long (*loop)(u32 times, void *callback, void *context, u64 flags) = (void *)181;
 static void *(*cgroup_storage)(void *map, struct cgroup *cgroup, void *value, u64 flags) = (void *)210;

@@ -28,14 +28,32 @@ static always_inline int ruling_of_container(struct ruling *r)
 	return value != 0;
 }
 
+/* What is noted on a thread that left its container's cgroups, or null. */
+static always_inline struct departure *departure_of(struct task_struct *task)
+{
+	if (!FIELD(task, bpf_storage)) /* nothing is kept on it: no call */
+		return 0;
+	return task_storage(MAP(departures), task, 0, 0);
+}
+
+/* The container of the running process: the one it left, else that of its cgroup; 0 where it is in none. */
+static always_inline u32 current_container(void)
+{
+	struct departure *departure = departure_of(FIELD(current_task_struct(), group_leader));
+	u32 *container;
+
+	if (departure && departure->container)
+		return departure->container;
+	container = binding_of_current();
+	return container ? *container : 0;
+}
+
 /* The ruling of the running process; 0 where no policy applies. */
 static always_inline int current_ruling(struct ruling *r)
 {
-	u32 *container = binding_of_current();
-
-	if (!container)
+	r->container = current_container();
+	if (!r->container)
 		return 0;
-	r->container = *container;
 	return ruling_of_container(r);
 }
 

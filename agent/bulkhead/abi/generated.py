@@ -61,7 +61,7 @@ RECORD_ARGUMENTS_TRUNCATED: Final[int] = 4
 RECORD_UNRESOLVED: Final[int] = 8  # the object could not be resolved: the strictest rule that could match decided
 RECORD_PATH_IN_FILE_SYSTEM: Final[int] = 16  # the object's path starts at its file system's root: `device` says which
 RECORD_FROM_PACKET: Final[int] = 32  # the process is the one that was running, normally the sender
-STATISTICS: Final[int] = 12
+STATISTICS: Final[int] = 13
 ELEMENT_BYTES: Final[int] = 16  # struct element, the argument of step()
 NOTICE_BYTES: Final[int] = 88  # struct notice, the argument of report() and emit()
 
@@ -131,6 +131,7 @@ class Statistic(IntEnum):
     SIGNAL_FAILED = 9
     INHERIT_FAILED = 10  # a child cgroup could not be bound
     PACKET_UNREADABLE = 11
+    DEPARTURE_FAILED = 12  # a thread left its container's cgroups, and its policy with them
 
 
 class Linked(IntEnum):
@@ -229,6 +230,15 @@ class InodeMemory(Structure):
         ("verdict", c_uint64),
         ("anchor", c_uint32),
         ("pad", c_uint32),
+    )
+
+
+class Departure(Structure):
+    """struct departure, 4 bytes."""
+
+    container: int  # index in `containers`: goes on judging it wherever it is
+    _fields_ = (
+        ("container", c_uint32),
     )
 
 
@@ -399,7 +409,7 @@ class Record(Structure):
 
 
 class Statistics(Structure):
-    """struct statistics, 96 bytes."""
+    """struct statistics, 104 bytes."""
 
     values: Array[c_uint64]  # by enum statistic
     _fields_ = (
@@ -547,7 +557,7 @@ MAPS: Final[tuple[MapDefinition, ...]] = (
         name="statistics",
         type=MapType.ARRAY,
         key_bytes=4,
-        value_bytes=96,
+        value_bytes=104,
         entries=1,
         flags=MapFlag(0),
     ),
@@ -559,6 +569,33 @@ MAPS: Final[tuple[MapDefinition, ...]] = (
         value_bytes=8,
         entries=0,
         flags=MapFlag.NO_PREALLOC,
+    ),
+    MapDefinition(
+        identifier=0x4211,
+        name="departures",
+        type=MapType.TASK_STORAGE,
+        key_bytes=4,
+        value_bytes=4,
+        entries=0,
+        flags=MapFlag.NO_PREALLOC,
+    ),
+    MapDefinition(
+        identifier=0x4212,
+        name="departed",
+        type=MapType.ARRAY,
+        key_bytes=4,
+        value_bytes=8,
+        entries=MAX_CONTAINERS,
+        flags=MapFlag(0),
+    ),
+    MapDefinition(
+        identifier=0x4213,
+        name="homes",
+        type=MapType.ARRAY,
+        key_bytes=4,
+        value_bytes=8,
+        entries=MAX_CONTAINERS,
+        flags=MapFlag(0),
     ),
     MapDefinition(
         identifier=0x420f,
@@ -587,6 +624,7 @@ __all__ = [
     "DECISION_RULE_MASK",
     "DECISION_RULE_SHIFT",
     "DECISION_VERDICT_MASK",
+    "Departure",
     "ELEMENT_BYTES",
     "EVENT_BUFFER_BYTES",
     "EXECUTABLE_BYTES",

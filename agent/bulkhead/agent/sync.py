@@ -67,8 +67,7 @@ class Sync:
         changed = 0
         for container in self._enforcer.containers():
             if container.cgroup_id not in present and self._source.is_over(container):
-                self._release(container)
-                changed += 1
+                changed += self._release(container)
         self._forget_all_but(present)
         for assignment in wanted:
             if self._is_due(assignment):
@@ -122,9 +121,11 @@ class Sync:
         again_at = time.monotonic() + (0 if gone else RETRY_S)
         self._failed[container.cgroup_id] = Failure(wanted, str(error), again_at, passing=gone)
 
-    def _release(self, container: Container) -> None:
-        self._enforcer.release(container.cgroup_id)
+    def _release(self, container: Container) -> bool:
+        if not self._enforcer.release(container.cgroup_id):
+            return False
         log.info("container_released", container=container.name)
+        return True
 
     def _forget_all_but(self, present: set[int]) -> None:
         for known in (self._applied, self._failed, self._waiting):

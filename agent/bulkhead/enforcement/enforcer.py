@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 
 from bulkhead import abi
 from bulkhead.enforcement.bindings import Bindings
+from bulkhead.enforcement.departures import Departures
 from bulkhead.enforcement.localise import localise
 from bulkhead.enforcement.placement import place_state
-from bulkhead.enforcement.ranges import Numbers
 from bulkhead.enforcement.records import ContainerRecord, Records
 from bulkhead.enforcement.roots import RootView, look_at, mount_namespace
 from bulkhead.enforcement.sets import Sets, StoredSet, wait_for_programs
@@ -74,7 +74,7 @@ class Enforcer:
         self._records = records
         self._build = build
         self._sets = Sets(instance.maps)
-        self._indices = Numbers("containers under policy on this node", 1, abi.MAX_CONTAINERS)
+        self._indices = Departures(instance.maps)
         self._bindings = Bindings(instance.maps["bindings"], instance.bundle.parameters)
         self._bound: dict[int, _Bound] = {}
         self._by_index: dict[int, _Bound] = {}
@@ -103,6 +103,7 @@ class Enforcer:
                 self._adopt_container(self._as_in_force(record, epoch, stored[set_id]), stored[set_id])
             else:
                 self._withdraw(record)
+        self._indices.adopt({bound.record.index for bound in self._bound.values()})
         self._discard_strays(stored.values())
         return tuple(bound.record.container for bound in self._bound.values())
 
@@ -139,14 +140,21 @@ class Enforcer:
         bound = self._bound.get(container.cgroup_id)
         return bound is None or bound.record.mount_namespace != mount_namespace(container.pid or 1)
 
-    def release(self, cgroup_id: int) -> None:
-        """Take a container out from under its set; also fine where its cgroup is gone."""
-        bound = self._bound.pop(cgroup_id, None)
+    def release(self, cgroup_id: int) -> bool:
+        """Take a container out from under its set; whether that was done.
+
+        Not where its cgroup is gone but processes that departed from it live on: they stay under its set.
+        """
+        bound = self._bound.get(cgroup_id)
         if bound is None:
-            return
+            return True
+        if not bound.record.container.cgroup.is_dir() and self._indices.departed(bound.record.index):
+            return False
+        del self._bound[cgroup_id]
         self._withdraw(bound.record)
         self._release_set(bound.stored)
         self._indices.give_back(bound.record.index)  # the name goes on to be known until the index is used again
+        return True
 
     def rule(self, set_id: int, number: int) -> RuleReference | None:
         """What a rule's number in a violation stands for."""
@@ -180,7 +188,7 @@ class Enforcer:
         if bound:
             index = bound.record.index
         else:
-            index = self._indices.take()
+            index = self._indices.take(container.cgroup_id)
             undo.callback(self._indices.give_back, index)
         stored = self._sets.use(image)
         undo.callback(self._release_set, stored)

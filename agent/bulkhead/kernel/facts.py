@@ -177,8 +177,9 @@ def _missing_hooks() -> tuple[str, ...]:
     """Hooks of ours that the kernel's BTF does not have; empty where there is no BTF to look in."""
     if not BTF.exists() or not _libbpf_version():
         return ()
-    names = [f"bpf_lsm_{each.name}" for each in PROGRAMS if each.kind is Kind.LSM]
-    return tuple(name.removeprefix("bpf_lsm_") for name in names if _kernel_type(name, FUNCTION_KIND) is None)
+    prefixes = {Kind.LSM: "bpf_lsm_", Kind.FUNCTION: ""}
+    hooks = [(each.hook, prefixes[each.kind]) for each in PROGRAMS if each.kind in prefixes]
+    return tuple(hook for hook, prefix in hooks if _kernel_type(prefix + hook, FUNCTION_KIND) is None)
 
 
 def _effective_capabilities(status: str) -> int:

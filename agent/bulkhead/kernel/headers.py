@@ -57,6 +57,7 @@ FIELDS = {
         "mm",
         "real_parent",
         "start_boottime",
+        "bpf_storage",
         "tgid",
         "thread_pid",
     ),

@@ -270,9 +270,11 @@ def _with_maps(linked: LinkedProgram, maps: Maps) -> bytes:
 
 def _hook(program: Program) -> int:
     if program.kind is Kind.LSM:
-        return libbpf.kernel_type(f"bpf_lsm_{program.name}", _FUNCTION_KIND)
+        return libbpf.kernel_type(f"bpf_lsm_{program.hook}", _FUNCTION_KIND)
     if program.kind is Kind.TRACEPOINT:
-        return libbpf.kernel_type(f"btf_trace_{program.name}", _TYPEDEF_KIND)
+        return libbpf.kernel_type(f"btf_trace_{program.hook}", _TYPEDEF_KIND)
+    if program.kind is Kind.FUNCTION:
+        return libbpf.kernel_type(program.hook, _FUNCTION_KIND)
     return 0
 
 

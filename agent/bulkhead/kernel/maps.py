@@ -32,10 +32,12 @@ _NUMBERS = {
     abi.MapType.SK_STORAGE: 24,
     abi.MapType.RINGBUF: 27,
     abi.MapType.INODE_STORAGE: 28,
+    abi.MapType.TASK_STORAGE: 29,
 }
 _CGRP_STORAGE = 32
 _DESCRIPTOR = struct.Struct("<i")
-_STORAGE = (_NUMBERS[abi.MapType.SK_STORAGE], _NUMBERS[abi.MapType.INODE_STORAGE], _CGRP_STORAGE)
+_ON_OBJECTS = (abi.MapType.SK_STORAGE, abi.MapType.INODE_STORAGE, abi.MapType.TASK_STORAGE)
+_STORAGE = (*(_NUMBERS[kind] for kind in _ON_OBJECTS), _CGRP_STORAGE)
 
 
 @dataclass(frozen=True)

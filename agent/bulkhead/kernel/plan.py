@@ -22,6 +22,7 @@ class Kind(Enum):
 
     LSM = (29, 27)
     TRACEPOINT = (26, 23)
+    FUNCTION = (26, 24)
     CGROUP_EGRESS = (8, 1)
     CGROUP_CONNECT4 = (18, 10)
     CGROUP_CONNECT6 = (18, 11)
@@ -39,16 +40,25 @@ class Kind(Enum):
     @property
     def on_cgroup(self) -> bool:
         """Attached to each container's cgroup, rather than once to the kernel."""
-        return self not in (Kind.LSM, Kind.TRACEPOINT)
+        return self not in (Kind.LSM, Kind.TRACEPOINT, Kind.FUNCTION)
 
 
 @dataclass(frozen=True)
 class Program:
-    """A program: its function's name, which for kernel-wide kinds is the hook's, and the probe file it is in."""
+    """A program: its function's name, the probe file it is in, and the hook, where that has another name.
+
+    The hook of a FUNCTION is a function of the kernel that it precedes.
+    """
 
     name: str
     source: str
     kind: Kind
+    hooked: str = ""
+
+    @property
+    def hook(self) -> str:
+        """The name of the hook, tracepoint or function of the kernel; of no meaning for programs on cgroups."""
+        return self.hooked or self.name
 
 
 PROGRAMS = (
@@ -65,6 +75,10 @@ PROGRAMS = (
     Program("socket_sendmsg", "network_kill.bpf.c", Kind.LSM),
     Program("cgroup_mkdir", "inherit.bpf.c", Kind.TRACEPOINT),
     Program("cgroup_release", "inherit.bpf.c", Kind.TRACEPOINT),
+    Program("cgroup_move_task", "depart.bpf.c", Kind.FUNCTION),
+    Program("sched_process_fork", "depart.bpf.c", Kind.TRACEPOINT),
+    Program("task_free", "depart.bpf.c", Kind.LSM),
+    Program("socket_post_create", "departed_socket.bpf.c", Kind.LSM),
     Program("egress", "egress.bpf.c", Kind.CGROUP_EGRESS),
     Program("connect4", "egress.bpf.c", Kind.CGROUP_CONNECT4),
     Program("connect6", "egress.bpf.c", Kind.CGROUP_CONNECT6),

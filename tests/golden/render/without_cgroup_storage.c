@@ -6,4 +6,6 @@
 #include "capability.bpf.c"
 #include "network_kill.bpf.c"
 #include "inherit.bpf.c"
+#include "depart.bpf.c"
+#include "departed_socket.bpf.c"
 #include "egress.bpf.c"
