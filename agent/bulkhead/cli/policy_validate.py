@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,8 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "validate",
         help="check policy documents",
-        description="Checks policy documents as the agent and the API server would. `-` reads standard input.",
+        description="Checks policy documents as the agent and the API server would, and whether each fits in the "
+        "kernel's maps. `-` reads standard input.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -38,10 +40,31 @@ def run(arguments: argparse.Namespace) -> int:
     """Print a line for each good policy and each problem."""
     from bulkhead.policy.parse import parse_files  # noqa: PLC0415  # the models are slow to build
 
-    parsed = parse_files(arguments.files)
+    parsed = _what_fits(parse_files(arguments.files))
     for line in _as_json(parsed) if arguments.output == "json" else _as_text(parsed):
         print(line)
     return 2 if parsed.problems else 0
+
+
+def _what_fits(parsed: Parsed) -> Parsed:
+    """Policies that are good and too large are problems as well."""
+    from bulkhead.enforcement.admission import misfit  # noqa: PLC0415
+    from bulkhead.policy.resolve import resolve  # noqa: PLC0415
+
+    fitting, problems = [], list(parsed.problems)
+    for policy, place in zip(parsed.policies, parsed.places, strict=True):
+        title = f"{policy.namespace}/{policy.name}".lstrip("/")
+        problem = misfit(resolve(policy), (place.file, place.line_of(("spec",))), title)
+        if problem:
+            problems.append(problem)
+        else:
+            fitting.append((policy, place))
+    return replace(
+        parsed,
+        policies=tuple(policy for policy, _ in fitting),
+        places=tuple(place for _, place in fitting),
+        problems=tuple(problems),
+    )
 
 
 def _as_text(parsed: Parsed) -> list[str]:

@@ -60,3 +60,15 @@ def test_all_good_is_exit_status_0(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(GOOD)
     (tmp_path / "b.yaml").write_text(CLUSTER)
     assert main(["policy", "validate", str(tmp_path / "a.yaml"), str(tmp_path / "b.yaml")]) == 0
+
+
+def test_a_policy_that_explodes_is_refused_as_the_agent_would(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the pattern, the number and the limit; the others are good."""
+    spec = f'  files:\n    rules: [{{action: Deny, operations: [Read], paths: ["/d/*a{"?" * 40}"]}}]\n'
+    path.write_text("---\n".join([GOOD.replace("  exec: {default: Deny}\n", spec), CLUSTER]))
+    assert main(["policy", "validate", str(path)]) == 2
+    good, bad = capsys.readouterr().out.splitlines()
+    assert good == f"{path}:8: ok ClusterSecurityPolicy web"
+    assert bad.startswith(f"{path}:4: spec: does not fit: ")
+    assert "/d/*a????" in bad
+    assert "the limit is" in bad

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bulkhead.enforcement.admission import misfit
 from bulkhead.errors import Problem
 from bulkhead.files import write_whole
 from bulkhead.log import get_log
@@ -60,13 +61,24 @@ class Known:
         return int(self.value["metadata"]["generation"])
 
 
+_Read = tuple[Accepted | None, tuple[Problem, ...]]
+
+
 class Policies:
     """Every policy of the cluster. `accepted` is a folder of ours for the last good version of each."""
 
     def __init__(self, accepted: Path) -> None:
         self._folder = accepted
         self._known: dict[PolicyKey, Known] = {}
+        self._prepared: dict[tuple[PolicyKey, str, int], _Read] = {}
         accepted.mkdir(parents=True, exist_ok=True)
+
+    def prepare(self, key: PolicyKey, value: Mapping[str, Any]) -> None:
+        """Read a policy before it is put. Takes seconds where it is large, so it may be called without the lock."""
+        known = self._known.get(key)
+        version = _version(key, value)
+        if known is None or _version(key, known.value) != version:
+            self._prepared[version] = _parse(key, value)
 
     def replace(self, kind: str, values: Iterable[Mapping[str, Any]]) -> None:
         """These are all policies of a kind."""
@@ -109,7 +121,8 @@ class Policies:
         return dict(self._known)
 
     def _read(self, key: PolicyKey, value: Mapping[str, Any], known: Known | None) -> Known:
-        accepted, problems = _parse(key, value)
+        prepared = self._prepared.pop(_version(key, value), None)
+        accepted, problems = prepared if prepared is not None else _parse(key, value)
         if accepted:
             self._keep(value)
             log.info("policy_accepted", policy=str(key), generation=accepted.generation)
@@ -148,7 +161,11 @@ def key_of(kind: str, value: Mapping[str, Any]) -> PolicyKey:
     return PolicyKey(kind, metadata.get("namespace", ""), metadata["name"])
 
 
-def _parse(key: PolicyKey, value: Mapping[str, Any]) -> tuple[Accepted | None, tuple[Problem, ...]]:
+def _version(key: PolicyKey, value: Mapping[str, Any]) -> tuple[PolicyKey, str, int]:
+    return key, value["metadata"]["uid"], int(value["metadata"]["generation"])
+
+
+def _parse(key: PolicyKey, value: Mapping[str, Any]) -> _Read:
     """The items of a list, and old copies, may lack apiVersion and kind: the path they were read at says them."""
     document = {**value, "apiVersion": API_VERSION, "kind": key.kind}
     document.pop("status", None)
@@ -156,4 +173,7 @@ def _parse(key: PolicyKey, value: Mapping[str, Any]) -> tuple[Accepted | None, t
     if parsed.problems or not parsed.policies:
         return None, parsed.problems
     policy = parsed.policies[0]
-    return Accepted(key, int(value["metadata"]["generation"]), policy, resolve(policy)), ()
+    rules = resolve(policy)
+    if problem := misfit(rules, (str(key), 0), f"{policy.namespace}/{policy.name}".lstrip("/")):
+        return None, (problem,)
+    return Accepted(key, int(value["metadata"]["generation"]), policy, rules), ()

@@ -1,7 +1,8 @@
 """What the API server has told so far: policies, this node's pods, the labels of namespaces.
 
-Written by the threads that watch, read by the one that enforces; every method takes the lock. `version` goes up with
-each change, and `changed` is set. Next step: `agent.cluster.source` reads it.
+Written by the threads that watch, read by the one that enforces; every method takes the lock, but not while it reads a
+policy, which may take seconds. `version` goes up with each change, and `changed` is set. Next step:
+`agent.cluster.source` reads it.
 """
 
 from __future__ import annotations
@@ -47,6 +48,10 @@ class ClusterState:
 
     def replace(self, kind: str, values: Iterable[Mapping[str, Any]]) -> None:
         """These are all objects of a kind."""
+        values = list(values)
+        if kind in POLICY_KINDS:
+            for value in values:
+                self._policies.prepare(key_of(kind, value), value)
         with self._changing():
             if kind == "Pod":
                 pods = {pod.uid: pod for pod in map(parse_pod, values)}
@@ -63,6 +68,8 @@ class ClusterState:
 
     def change(self, kind: str, event: str, value: Mapping[str, Any]) -> None:
         """One object was ADDED, MODIFIED or DELETED."""
+        if kind in POLICY_KINDS and event != "DELETED":
+            self._policies.prepare(key_of(kind, value), value)
         with self._changing():
             if kind == "Pod":
                 self._change_pod(event, parse_pod(value))

@@ -75,3 +75,24 @@ def test_an_accepted_copy_that_is_damaged_is_no_policy(policies: Policies, tmp_p
     next_agent = Policies(tmp_path / "accepted")
     next_agent.replace(KIND, [broken()])
     assert next_agent.known()[KEY].accepted is None
+
+
+def test_a_version_that_does_not_fit_does_not_replace_the_good_one(policies: Policies) -> None:
+    """Patterns that explode are a problem of the policy, not of each container that it selects."""
+    exploding = policy(generation=2)
+    exploding["spec"]["exec"]["rules"][0]["paths"] = ["/d/*a" + "?" * 40]
+    policies.put(KEY, exploding)
+    (problem,) = policies.known()[KEY].problems
+    assert generations(policies) == [1]
+    assert "multiply most: /d/*a?" in str(problem)
+
+
+def test_what_was_prepared_is_not_read_again(policies: Policies, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A version that was read outside the lock is put without delay; one that is known is not read at all."""
+    newer = policy(generation=2)
+    policies.prepare(KEY, newer)
+    monkeypatch.setattr("bulkhead.agent.cluster.policies.parse_object", None)
+    policies.put(KEY, newer)
+    policies.prepare(KEY, newer)
+    assert generations(policies) == [2]
+    assert policies._prepared == {}
