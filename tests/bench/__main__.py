@@ -69,6 +69,14 @@ def throughput() -> Any:
     return {**json.loads(done.stdout), "other_load": before}
 
 
+def building() -> Any:
+    """Policies of 100 to 10,000 rules, from document to bytes of the maps, on this machine."""
+    from tests.bench import building as bench  # noqa: PLC0415
+
+    before = os.getloadavg()[0]
+    return {**bench.measured(), "other_load": before}
+
+
 def compile_s() -> float:
     """Seconds to compile the probes on this machine, the compiler's start included."""
     from bulkhead.kernel.compiler import compile_bundle  # noqa: PLC0415
@@ -89,6 +97,7 @@ def cluster() -> Any:
 
 PARTS: dict[str, Callable[[], Any]] = {
     "compile_s": compile_s,
+    "building": building,
     "throughput": throughput,
     "operation": operation,
     "instructions": instructions,
