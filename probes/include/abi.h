@@ -13,7 +13,8 @@
 
 /* Limits. Each has its reason in docs/limits.md. */
 #define MAX_CONTAINERS 2048u /* containers under policy on one node; index 0 means "none" */
-#define MAX_SETS 4096u       /* policy sets held at once, those being replaced included */
+#define MAX_SETS 4096u       /* policy sets held at once, those being replaced included, once a class of subjects */
+#define MAX_SUBJECTS 64u     /* classes of acting programs that one policy set tells apart */
 #define MAX_OUTCOMES 65536u  /* distinct answers of all path automata together */
 #define ARENA_SLOTS 2097152u /* automaton slots of 8 bytes of all policy sets together */
 #define ARENA_TAIL 256u      /* slots after the last row, so that adding a byte never leaves the arena */
@@ -125,10 +126,20 @@ struct arena {
 	struct arena_slot slots[ARENA_SLOTS];
 };
 
+/*
+ * Who acts. A set with rules about some programs only (`by`) sorts these into classes, its subjects. Everything that it
+ * decides is there once a subject: subject s has the entry `sets[set + s]`, and of an outcome the entry
+ * `outcomes[outcome + s]`, save OUTCOME_SILENT, which is everyone's. A set that does not ask has one subject, 0.
+ */
+#define SUBJECT_OTHER 0u   /* none of the programs that the set names */
+#define SUBJECT_UNKNOWN 1u /* not to be found out, or not itself any more: judged by whatever could hold for it */
+
 struct outcome {
 	__u64 decisions[PATH_QUESTIONS]; /* by enum operation and enum question */
 	__u64 blocked;                   /* bit N: decision N denies or kills */
 	__u64 strictest; /* the strictest decision, named where a move is refused; 0 where none blocks */
+	__u32 program;   /* subject that a program is which is executed from here */
+	__u32 pad;
 };
 
 /*
@@ -145,13 +156,16 @@ struct outcome {
 #define SET_HAS_OPERATIONS 16u
 #define SET_HAS_SPECIAL_FILES 32u /* operations says something of files: RawDevice, ProcMem, KernelSettings */
 #define SET_HAS_SOCKETS 64u
+#define SET_HAS_SUBJECTS 128u   /* it matters who acts */
 #define SET_HAS_PROVENANCE 256u /* executing depends on where the file comes from */
 
 struct policy_set {
-	__u32 flags;               /* SET_* */
-	__u32 nameless;            /* outcome of files that no path of the container names: pipes, memory files */
-	struct outcome unresolved; /* where a path cannot be resolved */
-	__u64 network_unresolved;  /* decision where a packet cannot be read */
+	__u32 flags;    /* SET_* */
+	__u32 nameless; /* outcome of files that no path of the container names: pipes, memory files */
+	__u32 subject;  /* whose entry this is */
+	__u32 pad;
+	struct outcome unresolved;               /* where a path cannot be resolved */
+	__u64 network_unresolved;                /* decision where a packet cannot be read */
 	__u64 capabilities[CAPABILITIES];        /* decisions by capability number */
 	__u64 operations[PRIVILEGED_OPERATIONS]; /* by enum operation, from OPERATION_PRIVILEGED on */
 	__u64 sockets[SOCKET_DECISIONS];         /* different decisions about sockets, by what stands in socket_cells */
@@ -177,12 +191,22 @@ struct inode_memory {
 /* What is kept on a thread that left the cgroups of its container, and on those it started since. */
 struct departure {
 	__u32 container; /* index in `containers`: goes on judging it wherever it is */
+	__u32 pad;
+};
+
+/*
+ * What is remembered on a process (on its first thread), from its exec on; a child begins with a copy. A cache but for
+ * `tainted`.
+ */
+struct process_memory {
+	__u64 subject; /* epoch << 32 | subject under that epoch */
+	__u32 tainted; /* 1: it runs code that is not its program's, so it is SUBJECT_UNKNOWN until it executes again */
 };
 
 /* Network. Addresses are 16 bytes in network order, IPv4 as ::ffff:a.b.c.d; the longest prefix wins. */
 struct prefix_key {
 	__u32 prefix_bits; /* counts from `set`: 32 + bits of the address */
-	__u32 set;
+	__u32 set;         /* that of the subject */
 	__u8 address[16];
 };
 
@@ -209,7 +233,8 @@ struct network_state {
 
 /* What is remembered on a socket: a cache. */
 struct socket_memory {
-	__u64 epoch; /* under which its outgoing connection was judged */
+	__u64 epoch;   /* under which its outgoing connection was judged */
+	__u64 subject; /* epoch << 32 | subject of the process that used it last, where the set asks for that */
 };
 
 struct counter_key {
@@ -303,6 +328,7 @@ enum linked {
 	LINKED_RESOLVE_PATH = 0x7f02,
 	LINKED_REPORT = 0x7f03,
 	LINKED_EMIT = 0x7f04,
+	LINKED_FIND_SUBJECT = 0x7f05,
 	LINKED_WALK_UP = 0x7e01,
 	LINKED_WALK_ANCESTOR = 0x7e02,
 	LINKED_WALK_DOWN = 0x7e03,
@@ -343,6 +369,7 @@ struct instance {
 	X(0x4211, departures, TASK_STORAGE, __u32, struct departure, 0, NO_PREALLOC)                                   \
 	X(0x4212, departed, ARRAY, __u32, __u64, MAX_CONTAINERS, 0)                                                    \
 	X(0x4213, homes, ARRAY, __u32, __u64, MAX_CONTAINERS, 0)                                                       \
+	X(0x4214, processes, TASK_STORAGE, __u32, struct process_memory, 0, NO_PREALLOC)                               \
 	X(0x420f, instances, ARRAY, __u32, struct instance, 1, 0)
 
 #endif

@@ -34,13 +34,14 @@ static always_inline void set_ipv4(struct destination *to, u32 address)
 static always_inline u64 decide_address(struct ruling *ruling, struct destination *to)
 {
 	struct policy_set *set = set_of(ruling);
-	struct prefix_key prefix = { .prefix_bits = 160, .set = ruling->set };
+	struct prefix_key prefix = { .prefix_bits = 160 };
 	struct port_key port = { .prefix_bits = to->bits };
 	u32 *peers;
 	u64 *decision;
 
 	if (!set || !(set->flags & SET_HAS_NETWORK))
 		return 0;
+	prefix.set = ruling->set + set->subject;
 	__builtin_memcpy(prefix.address, to->address, sizeof(prefix.address));
 	peers = map_lookup(MAP(prefixes), &prefix);
 	if (!peers)

@@ -225,6 +225,8 @@ static always_inline struct outcome *outcome_in(u64 state, struct policy_set *se
 		index = set->nameless;
 	else
 		index = outcome_of(state);
+	if (index != OUTCOME_SILENT)
+		index += set->subject;
 	outcome = map_lookup(MAP(outcomes), &index);
 	return outcome ? outcome : &set->unresolved;
 }

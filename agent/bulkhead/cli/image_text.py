@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 from bulkhead import abi
 
 if TYPE_CHECKING:
-    from bulkhead.policy.image import Automaton, PortDecision, SetImage, SocketTable
+    from bulkhead.policy.image import Automaton, PortDecision, SetImage, SocketTable, SubjectImage
 
 _FLAGS = (
-    *("SET_MAY_BLOCK", "SET_HAS_PATHS", "SET_HAS_NETWORK", "SET_HAS_CAPABILITIES"),
+    *("SET_MAY_BLOCK", "SET_HAS_PATHS", "SET_HAS_NETWORK", "SET_HAS_CAPABILITIES", "SET_HAS_SUBJECTS"),
     *("SET_HAS_OPERATIONS", "SET_HAS_SPECIAL_FILES", "SET_HAS_SOCKETS", "SET_HAS_PROVENANCE"),
 )
 _PROTOCOLS = {1: "ICMP", 6: "TCP", 17: "UDP", 58: "ICMPv6"}
@@ -29,26 +29,41 @@ _STATE_BYTES = 8
 
 def describe(image: SetImage) -> dict[str, object]:
     """The image as plain data, stable for machines."""
-    from bulkhead.policy.capabilities import capability_name  # noqa: PLC0415
-
-    capabilities: dict[str, list[str]] = defaultdict(list)
-    for number, word in enumerate(image.capabilities):
-        if word:
-            capabilities[decision_text(word)].append(capability_name(number))
+    subjects = [_subject(each) for each in image.subjects]
+    told = subjects[0] if len(subjects) == 1 else {"subjects": subjects, "programs": _programs(image)}
     return {
         "digest": image.digest,
         "flags": [name for name in _FLAGS if image.flags & getattr(abi, name)],
         "rules": [f"{number}: {rule.id}" for number, rule in enumerate(image.rules, start=1)],
         "automaton": {"slots": len(image.automaton.slots), "states": automaton_text(image.automaton)},
         "outcomes": [f"{number}: {_outcome(words)}" for number, words in enumerate(image.outcomes)],
-        "unresolved": _outcome(image.unresolved),
-        "capabilities": [f"{decision}: {', '.join(names)}" for decision, names in capabilities.items()],
-        "operations": _operations(image.operations),
-        "sockets": _sockets(image.sockets),
-        "network_unresolved": decision_text(image.network_unresolved),
-        "prefixes": [f"{network}: class {number}" for network, number in image.prefixes],
+        **told,
         "ports": [f"class {each.peer_class}, {_ports(each)}: {decision_text(each.decision)}" for each in image.ports],
     }
+
+
+def _subject(answers: SubjectImage) -> dict[str, object]:
+    """What is answered to one class of acting programs."""
+    from bulkhead.policy.capabilities import capability_name  # noqa: PLC0415
+
+    capabilities: dict[str, list[str]] = defaultdict(list)
+    for number, word in enumerate(answers.capabilities):
+        if word:
+            capabilities[decision_text(word)].append(capability_name(number))
+    return {
+        "unresolved": _outcome(answers.unresolved),
+        "capabilities": [f"{decision}: {', '.join(names)}" for decision, names in capabilities.items()],
+        "operations": _operations(answers.operations),
+        "sockets": _sockets(answers.sockets),
+        "network_unresolved": decision_text(answers.network_unresolved),
+        "prefixes": [f"{network}: class {number}" for network, number in answers.prefixes],
+    }
+
+
+def _programs(image: SetImage) -> list[str]:
+    """Which subject a program is, by the outcome of its path."""
+    width = len(image.subjects)
+    return [f"outcome {number * width}: subject {subject}" for number, subject in enumerate(image.programs)]
 
 
 def decision_text(word: int) -> str:

@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("about one access, or one rule")
     group.add_argument("--path", help="a file, as the container sees it, without links")
     group.add_argument("--operation", choices=_FILE_OPERATIONS, help="what is done to it; without it: each of these")
+    group.add_argument("--program", help="who acts: the path of the program that was executed")
     group.add_argument("--provenance", choices=_PROVENANCES, default="image", help="where a program comes from")
     group.add_argument("--address", help="where a packet goes to")
     group.add_argument("--protocol", choices=_PROTOCOLS, default="TCP")
@@ -106,11 +107,12 @@ def _path(arguments: argparse.Namespace, operation: Operation, word: str) -> Ask
         raise UsageError(f"{arguments.path} is not an absolute path; nothing was explained")
     origin = Provenance[arguments.provenance.upper()] if section_of(operation) is Section.EXEC else Provenance.IMAGE
     paths = () if origin is Provenance.FILELESS else (path,)
+    program = _program(arguments)
     return Asked(
         word,
         arguments.path,
         section_of(operation),
-        lambda policies: judge_path(policies, operation, *paths, provenance=origin),
+        lambda policies: judge_path(policies, operation, *paths, provenance=origin, program=program),
     )
 
 
@@ -124,12 +126,13 @@ def _connection(arguments: argparse.Namespace) -> Asked:
         raise UsageError(f"{error}; nothing was explained") from error
     protocol = _PROTOCOLS[arguments.protocol]
     port = arguments.port if arguments.protocol in ("TCP", "UDP") else None
+    program = _program(arguments)
     shown = arguments.protocol if arguments.protocol not in ("TCP", "UDP") else f"{arguments.protocol} {port or '?'}"
     return Asked(
         "Egress",
         f"{address} {shown}",
         Section.EGRESS,
-        lambda policies: judge_connection(policies, address, protocol, port),
+        lambda policies: judge_connection(policies, address, protocol, port, program),
     )
 
 
@@ -141,11 +144,12 @@ def _capability(arguments: argparse.Namespace) -> Asked:
     number = capability_number(arguments.capability)
     if number is None:
         raise UsageError(f"{arguments.capability} is not a capability; nothing was explained")
+    program = _program(arguments)
     return Asked(
         "Capability",
         arguments.capability,
         Section.CAPABILITIES,
-        lambda policies: judge_capability(policies, number),
+        lambda policies: judge_capability(policies, number, program),
     )
 
 
@@ -158,7 +162,13 @@ def _privileged(arguments: argparse.Namespace) -> Asked:
     operation = named.get(arguments.privileged)
     if operation is None:
         raise UsageError(f"{arguments.privileged} is not one of {', '.join(named)}; nothing was explained")
-    return Asked(arguments.privileged, "", Section.OPERATIONS, lambda policies: judge_operation(policies, operation))
+    program = _program(arguments)
+    return Asked(
+        arguments.privileged,
+        "",
+        Section.OPERATIONS,
+        lambda policies: judge_operation(policies, operation, program),
+    )
 
 
 def _socket(arguments: argparse.Namespace) -> Asked:
@@ -170,12 +180,18 @@ def _socket(arguments: argparse.Namespace) -> Asked:
     if family not in FAMILIES or kind not in TYPES:
         form = f"one of {', '.join(FAMILIES)}, a slash, and one of {', '.join(TYPES)}"
         raise UsageError(f"{arguments.socket} is not {form}; nothing was explained")
+    program = _program(arguments)
     return Asked(
         "Socket",
         arguments.socket,
         Section.SOCKETS,
-        lambda policies: judge_socket(policies, FAMILIES[family], TYPES[kind]),
+        lambda policies: judge_socket(policies, FAMILIES[family], TYPES[kind], program),
     )
+
+
+def _program(arguments: argparse.Namespace) -> tuple[bytes, ...]:
+    """The acting program's path; none where it is a program that no rule names."""
+    return (arguments.program.encode("utf-8", "surrogateescape"),) if arguments.program else ()
 
 
 def _as_text(asked: Asked, explanation: Explanation, places: Mapping[str, str]) -> Iterator[str]:

@@ -60,7 +60,8 @@ def size(image: SetImage) -> dict[str, int]:
         "slot_bytes": slot_bytes,
         "slot_bytes_a_rule": slot_bytes // max(1, len(image.rules)),
         "outcomes": len(image.outcomes),
-        "prefixes": len(image.prefixes),
+        "subjects": len(image.subjects),
+        "prefixes": sum(len(each.prefixes) for each in image.subjects),
         "ports": len(image.ports),
     }
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def sentence(statement: Statement) -> str:
     """`shop/web/files/secrets: denies Read of /run/secrets/**`."""
     mode = "" if statement.mode.value == "Enforce" else ", and only reports what it would do"
-    return f"{statement.reference.id}: {_verb(statement)} {_object(statement)}{mode}"
+    return f"{statement.reference.id}: {_verb(statement)} {_object(statement)}{_programs(statement)}{mode}"
 
 
 def _verb(statement: Statement) -> str:
@@ -41,6 +41,16 @@ def _object(statement: Statement) -> str:
     if isinstance(statement, rules.SocketRule):
         return _sockets(statement)
     return f"everything of {statement.section.value} that no rule matches"
+
+
+def _programs(statement: Statement) -> str:
+    """Whose acts a rule is about."""
+    from bulkhead.policy.rules import Default  # noqa: PLC0415
+
+    if isinstance(statement, Default):
+        return ""
+    only = f", by {' or '.join(statement.programs.by)}" if statement.programs.by else ""
+    return only + (f", unless by {' or '.join(statement.programs.unless)}" if statement.programs.unless else "")
 
 
 def _words(operations: Iterable[Operation]) -> str:

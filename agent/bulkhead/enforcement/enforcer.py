@@ -202,7 +202,7 @@ class Enforcer:
             prefixes=wanted.prefixes,
             mount_namespace=mount_namespace(container.pid or 1),
         )
-        if image.flags & abi.SET_HAS_PATHS:
+        if image.flags & (abi.SET_HAS_PATHS | abi.SET_HAS_SUBJECTS):
             undo.callback(self._remove_anchors, record)
             self._write_anchors(record.epoch, wanted, stored)
         return _Bound(record, stored, bool(image.flags & abi.SET_HAS_NETWORK))

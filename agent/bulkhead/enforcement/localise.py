@@ -10,11 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
-from bulkhead.policy.rules import PathRule, PolicyRules
+from bulkhead.policy.rules import (
+    ANYONE,
+    CapabilityRule,
+    NetworkRule,
+    OperationRule,
+    PathRule,
+    PolicyRules,
+    Programs,
+    SocketRule,
+)
 
 Follow = Callable[[bytes], bytes]
 _WILD = ("*", "?")
+_Rule = TypeVar("_Rule", PathRule, NetworkRule, CapabilityRule, OperationRule, SocketRule)
 
 
 def localise(rules: PolicyRules, follow: Follow) -> PolicyRules:
@@ -22,12 +33,30 @@ def localise(rules: PolicyRules, follow: Follow) -> PolicyRules:
 
     `follow` gives the path that an absolute path leads to below the container's root, itself where it has no link.
     """
-    return replace(rules, paths=tuple(_localise_rule(rule, follow) for rule in rules.paths))
+    return replace(
+        rules,
+        paths=tuple(_localise_rule(rule, follow) for rule in rules.paths),
+        networks=tuple(_localise_programs(rule, follow) for rule in rules.networks),
+        capabilities=tuple(_localise_programs(rule, follow) for rule in rules.capabilities),
+        operations=tuple(_localise_programs(rule, follow) for rule in rules.operations),
+        sockets=tuple(_localise_programs(rule, follow) for rule in rules.sockets),
+    )
 
 
 def _localise_rule(rule: PathRule, follow: Follow) -> PathRule:
-    followed = [_follow_pattern(pattern, follow) for pattern in rule.patterns]
-    return replace(rule, patterns=tuple(dict.fromkeys([*rule.patterns, *followed])))
+    return _localise_programs(replace(rule, patterns=_follow_all(rule.patterns, follow)), follow)
+
+
+def _localise_programs(rule: _Rule, follow: Follow) -> _Rule:
+    programs = rule.programs
+    if programs == ANYONE:
+        return rule
+    return replace(rule, programs=Programs(_follow_all(programs.by, follow), _follow_all(programs.unless, follow)))
+
+
+def _follow_all(patterns: tuple[str, ...], follow: Follow) -> tuple[str, ...]:
+    """The patterns, and what they lead to."""
+    return tuple(dict.fromkeys([*patterns, *(_follow_pattern(pattern, follow) for pattern in patterns)]))
 
 
 def _follow_pattern(pattern: str, follow: Follow) -> str:

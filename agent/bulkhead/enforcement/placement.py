@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from bulkhead import abi
 from bulkhead.policy.automaton.walk import outcome_of, state_after
-from bulkhead.policy.image import SetImage
+from bulkhead.policy.image import SetImage, SocketTable
 from bulkhead.policy.lower_decision import blocks
 
 SLOT_BYTES = 8
@@ -24,19 +24,20 @@ _LOW = 0xFFFFFFFF
 class Placement:
     """The numbers that a set was given. Counts are kept, so that they can be given back without the image."""
 
-    set_id: int
+    set_id: int  # of the first class of acting programs; the others follow
     arena: int  # first slot
     slots: int
-    outcome: int  # of the image's outcome 1
+    outcome: int  # of the image's second answer to a path; the first is all zero
     outcomes: int
     peer_class: int
     classes: int
+    subjects: int = 1
 
 
 def sizes(image: SetImage) -> tuple[int, int, int]:
-    """Slots, outcomes (0 not counted) and classes that an image needs."""
-    classes = 1 + max((number for _, number in image.prefixes), default=-1)
-    return len(image.automaton.slots), len(image.outcomes) - 1, classes
+    """Slots, outcomes (those of the first answer not counted) and classes of peers that an image needs."""
+    classes = 1 + max((number for each in image.subjects for _, number in each.prefixes), default=-1)
+    return len(image.automaton.slots), len(image.outcomes) - len(image.subjects), classes
 
 
 def place_state(state: int, placement: Placement) -> int:
@@ -48,7 +49,7 @@ def place_state(state: int, placement: Placement) -> int:
 
 def place_outcome(outcome: int, placement: Placement) -> int:
     """An outcome of the image, as an index into the map."""
-    return outcome + placement.outcome - 1 if outcome else abi.OUTCOME_SILENT
+    return outcome + placement.outcome - placement.subjects if outcome else abi.OUTCOME_SILENT
 
 
 def place_slots(image: SetImage, placement: Placement) -> bytes:
@@ -63,18 +64,22 @@ def place_slots(image: SetImage, placement: Placement) -> bytes:
 
 def place_outcomes(image: SetImage, placement: Placement) -> list[tuple[bytes, bytes]]:
     """Entries of `outcomes`."""
-    return [
-        (struct.pack("<I", placement.outcome + number), bytes(_outcome(decisions)))
-        for number, decisions in enumerate(image.outcomes[1:])
-    ]
+    entries = []
+    for number, decisions in enumerate(image.outcomes[placement.subjects :]):
+        outcome = _outcome(decisions)
+        outcome.program = image.programs[1 + number // placement.subjects]
+        entries.append((struct.pack("<I", placement.outcome + number), bytes(memoryview(outcome).cast("B"))))
+    return entries
 
 
 def place_prefixes(image: SetImage, placement: Placement) -> list[tuple[bytes, bytes]]:
     """Entries of `prefixes`."""
     entries = []
-    for network, number in image.prefixes:
-        key = struct.pack("<II", 32 + network.prefixlen, placement.set_id) + network.network_address.packed
-        entries.append((key, struct.pack("<I", placement.peer_class + number)))
+    for subject, answers in enumerate(image.subjects):
+        for network, number in answers.prefixes:
+            head = struct.pack("<II", 32 + network.prefixlen, placement.set_id + subject)
+            value = struct.pack("<I", placement.peer_class + number)
+            entries.append((head + network.network_address.packed, value))
     return entries
 
 
@@ -90,19 +95,27 @@ def place_ports(image: SetImage, placement: Placement) -> list[tuple[bytes, byte
     ]
 
 
-def place_set(image: SetImage, placement: Placement) -> bytes:
-    """The entry of `sets`."""
+def place_set(image: SetImage, placement: Placement) -> list[tuple[bytes, bytes]]:
+    """Entries of `sets`, the first one last: a ruling points at that."""
     nameless = outcome_of(image.automaton, state_after(image.automaton, b"\0"))  # a byte that no path begins with
-    entry = abi.PolicySet(flags=image.flags, nameless=place_outcome(nameless, placement))
-    entry.unresolved = _outcome(image.unresolved)
-    entry.network_unresolved = image.network_unresolved
-    entry.capabilities[:] = list(image.capabilities)
-    entry.operations[:] = list(image.operations)
-    entry.sockets[: len(image.sockets.decisions)] = list(image.sockets.decisions)
-    entry.socket_cells[:] = list(image.sockets.cells)
-    entry.socket_rows[:] = list(image.sockets.rows)
-    entry.socket_columns[:] = list(image.sockets.columns)
-    return bytes(memoryview(entry).cast("B"))
+    entries = []
+    for subject, answers in reversed(list(enumerate(image.subjects))):
+        entry = abi.PolicySet(flags=image.flags, nameless=place_outcome(nameless, placement), subject=subject)
+        entry.unresolved = _outcome(answers.unresolved)
+        entry.unresolved.program = abi.SUBJECT_UNKNOWN if len(image.subjects) > 1 else 0
+        entry.network_unresolved = answers.network_unresolved
+        entry.capabilities[:] = list(answers.capabilities)
+        entry.operations[:] = list(answers.operations)
+        _place_sockets(answers.sockets, entry)
+        entries.append((struct.pack("<I", placement.set_id + subject), bytes(memoryview(entry).cast("B"))))
+    return entries
+
+
+def _place_sockets(sockets: SocketTable, entry: abi.PolicySet) -> None:
+    entry.sockets[: len(sockets.decisions)] = list(sockets.decisions)
+    entry.socket_cells[:] = list(sockets.cells)
+    entry.socket_rows[:] = list(sockets.rows)
+    entry.socket_columns[:] = list(sockets.columns)
 
 
 def _outcome(decisions: tuple[int, ...]) -> abi.Outcome:

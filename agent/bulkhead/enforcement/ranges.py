@@ -1,4 +1,4 @@
-"""Gives out numbers: ranges of arena slots, outcomes and classes; single ones for sets and containers. Pure.
+"""Gives out numbers: ranges of arena slots, outcomes and classes; a few in a row for sets and containers. Pure.
 
 Ranges are first fit over a sorted list of what is taken; a node has at most a few thousand. Single numbers go round, so
 that one given back is not soon given out again: records that name it may still be on their way.
@@ -53,7 +53,7 @@ class Ranges:
 
 
 class Numbers:
-    """Single numbers from `first` up to but not including `limit`, round and round."""
+    """Numbers from `first` up to but not including `limit`, one or a few in a row, round and round."""
 
     def __init__(self, what: str, first: int, limit: int) -> None:
         self._what = what
@@ -62,27 +62,25 @@ class Numbers:
         self._next = first
         self._taken: set[int] = set()
 
-    def take(self) -> int:
-        """A free number. Raises `DoesNotFit`."""
+    def take(self, count: int = 1) -> int:
+        """The first of `count` free numbers in a row. Raises `DoesNotFit`."""
         room = self._limit - self._first
-        if len(self._taken) >= room:
-            raise DoesNotFit(self._what, len(self._taken) + 1, room)
-        while self._next in self._taken:
-            self._advance()
-        number = self._next
-        self._taken.add(number)
-        self._advance()
-        return number
+        for tried in range(room):
+            start = self._first + (self._next - self._first + tried) % room
+            wanted = range(start, start + count)
+            if start + count <= self._limit and self._taken.isdisjoint(wanted):
+                self._taken.update(wanted)
+                self._next = start + count if start + count < self._limit else self._first
+                return start
+        raise DoesNotFit(self._what, len(self._taken) + count, room)
 
-    def hold(self, number: int) -> None:
-        """Mark a number as taken that was given out by an earlier process."""
-        self._taken.add(number)
+    def hold(self, number: int, count: int = 1) -> None:
+        """Mark numbers as taken that were given out by an earlier process."""
+        self._taken.update(range(number, number + count))
 
-    def give_back(self, number: int) -> None:
+    def give_back(self, number: int, count: int = 1) -> None:
         """Return what `take` gave."""
-        if number not in self._taken:
-            raise InternalError(f"{self._what}: {number} was given back but never taken")
-        self._taken.remove(number)
-
-    def _advance(self) -> None:
-        self._next = self._next + 1 if self._next + 1 < self._limit else self._first
+        numbers = range(number, number + count)
+        if not self._taken.issuperset(numbers):
+            raise InternalError(f"{self._what}: {count} at {number} were given back but never taken")
+        self._taken.difference_update(numbers)

@@ -17,7 +17,7 @@ from bulkhead.enforcement import placement as place
 from bulkhead.enforcement.placement import Placement
 from bulkhead.enforcement.ranges import Numbers, Ranges
 from bulkhead.errors import KernelUnable
-from bulkhead.kernel.maps import Map, Maps, word
+from bulkhead.kernel.maps import Map, Maps
 from bulkhead.policy.image import SetImage
 from bulkhead.policy.rules import RuleReference
 
@@ -54,7 +54,9 @@ class _Room:
             arena = self._take_range(undo, self.arena, slots)
             outcome = self._take_range(undo, self.outcomes, outcomes)
             peer_class = self._take_range(undo, self.classes, classes)
-            placed = Placement(self.ids.take(), arena, slots, outcome, outcomes, peer_class, classes)
+            subjects = len(image.subjects)
+            set_id = self.ids.take(subjects)
+            placed = Placement(set_id, arena, slots, outcome, outcomes, peer_class, classes, subjects)
             undo.pop_all()
         return placed
 
@@ -65,13 +67,13 @@ class _Room:
 
     def hold(self, placed: Placement) -> None:
         """Mark what an earlier process had taken."""
-        self.ids.hold(placed.set_id)
+        self.ids.hold(placed.set_id, placed.subjects)
         for ranges, start, count in self._parts(placed):
             ranges.hold(start, count)
 
     def give_back(self, placed: Placement) -> None:
         """Free it all."""
-        self.ids.give_back(placed.set_id)
+        self.ids.give_back(placed.set_id, placed.subjects)
         for ranges, start, count in self._parts(placed):
             ranges.give_back(start, count)
 
@@ -156,7 +158,7 @@ class Sets:
         _put(self._maps["outcomes"], place.place_outcomes(image, placed))
         _put(self._maps["ports"], ports)
         _put(self._maps["prefixes"], prefixes)
-        self._maps["sets"].put(word(placed.set_id), place.place_set(image, placed))
+        _put(self._maps["sets"], place.place_set(image, placed))
 
 
 def _put(target: Map, entries: Iterable[tuple[bytes, bytes]]) -> None:

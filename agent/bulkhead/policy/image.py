@@ -55,13 +55,30 @@ class SocketTable:
 
 
 @dataclass(frozen=True)
+class SubjectImage:
+    """What a set answers to one class of acting programs, beside what it says of paths.
+
+    `prefixes` are disjoint in meaning (longest wins), IPv4 mapped to ::ffff:0:0/96, each with a class of peers relative
+    to the image; these start at 0. `operations` are decisions from OPERATION_PRIVILEGED on.
+    """
+
+    unresolved: tuple[int, ...]
+    capabilities: tuple[int, ...]
+    operations: tuple[int, ...]
+    sockets: SocketTable
+    network_unresolved: int
+    prefixes: tuple[tuple[IPv6Network, int], ...]
+
+
+@dataclass(frozen=True)
 class SetImage:
     """A policy set, lowered.
 
-    `rules[n - 1]` is rule number n of every decision. `outcomes[i]` has one decision a question (PATH_QUESTIONS of
-    them, operations first); `outcomes[0]` is all zero. `prefixes` are disjoint in meaning (longest wins), IPv4 mapped
-    to ::ffff:0:0/96, each with a class relative to this image; classes start at 0. `operations` are decisions from
-    OPERATION_PRIVILEGED on. `digest` is equal for equal meaning and input.
+    `rules[n - 1]` is rule number n of every decision. `subjects` has one entry a class of acting programs
+    (`policy.lower_subjects`); without `by` there is one. Each answer to a path is as many entries of `outcomes`, the
+    entry of class c being the c-th of them; an entry has one decision a question (PATH_QUESTIONS of them, operations
+    first). The first answer is all zero. `programs` has, for each answer, the class of a program that is executed from
+    such a path. `digest` is equal for equal meaning and input.
     """
 
     digest: str
@@ -69,10 +86,6 @@ class SetImage:
     rules: tuple[RuleReference, ...]
     automaton: Automaton
     outcomes: tuple[tuple[int, ...], ...]
-    unresolved: tuple[int, ...]
-    capabilities: tuple[int, ...]
-    operations: tuple[int, ...]
-    sockets: SocketTable
-    network_unresolved: int
-    prefixes: tuple[tuple[IPv6Network, int], ...]
+    programs: tuple[int, ...]
+    subjects: tuple[SubjectImage, ...]
     ports: tuple[PortDecision, ...]

@@ -1,8 +1,8 @@
 """A policy set as the kernel will hold it: pure data, computed without a kernel.
 
 Everything that must hold for every access is decided here, ahead of time, so that the kernel only looks up. Start here,
-then `lower_paths`, `lower_network`, `lower_sockets` and `lower_decision`; `policy.oracle` is the meaning that the tests
-hold them to. Next step: `enforcement` places the image in the maps.
+then `lower_subjects`, `lower_paths`, `lower_network`, `lower_sockets` and `lower_decision`; `policy.oracle` is the
+meaning that the tests hold them to. Next step: `enforcement` places the image in the maps.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from collections.abc import Iterable, Sequence
 
 from bulkhead import abi
 from bulkhead.errors import DoesNotFit
-from bulkhead.policy.image import SetImage, SocketTable
+from bulkhead.policy.image import SetImage, SubjectImage
 from bulkhead.policy.lower_decision import Judge, blocks
 from bulkhead.policy.lower_network import LoweredNetwork, lower_network
 from bulkhead.policy.lower_paths import LoweredPaths, lower_paths
 from bulkhead.policy.lower_sockets import lower_sockets
+from bulkhead.policy.lower_subjects import find_subjects
 from bulkhead.policy.merge import PolicySet
 from bulkhead.policy.rules import CapabilityRule, OperationRule, Section
 
@@ -30,24 +31,29 @@ def lower(policy_set: PolicySet, start_groups: Sequence[frozenset[bytes]] = ()) 
     """
     if len(policy_set.statements) > abi.DECISION_RULE_MASK:
         raise DoesNotFit("rules of one policy set", len(policy_set.statements), abi.DECISION_RULE_MASK)
-    judge = Judge(policy_set)
-    network = lower_network(policy_set, judge)
-    capabilities = _lower_capabilities(policy_set, judge)
-    operations = _lower_operations(policy_set, judge)
-    sockets = lower_sockets(policy_set, judge)
-    paths = lower_paths(policy_set, judge, start_groups)
+    subjects = find_subjects(policy_set, start_groups)
+    judges = [Judge(policy_set, holding) for holding in subjects.holding]
+    network = lower_network(policy_set, judges)
+    paths = lower_paths(policy_set, subjects, judges, start_groups)
+    answers = tuple(
+        SubjectImage(
+            unresolved=paths.unresolved[number],
+            capabilities=_lower_capabilities(policy_set, judge),
+            operations=_lower_operations(policy_set, judge),
+            sockets=lower_sockets(policy_set, judge),
+            network_unresolved=network.unresolved[number],
+            prefixes=network.prefixes[number],
+        )
+        for number, judge in enumerate(judges)
+    )
     return SetImage(
         digest=digest_of(policy_set, start_groups),
-        flags=_flags(paths, network, capabilities, operations, sockets),
+        flags=_flags(paths, network, answers),
         rules=policy_set.references,
         automaton=paths.automaton,
         outcomes=paths.outcomes,
-        unresolved=paths.unresolved,
-        capabilities=capabilities,
-        operations=operations,
-        sockets=sockets,
-        network_unresolved=network.unresolved,
-        prefixes=network.prefixes,
+        programs=paths.programs,
+        subjects=answers,
         ports=network.ports,
     )
 
@@ -78,26 +84,22 @@ def _lower_operations(policy_set: PolicySet, judge: Judge) -> tuple[int, ...]:
     return tuple(judge.decide(mask, Section.OPERATIONS) for mask in matching)
 
 
-def _flags(
-    paths: LoweredPaths,
-    network: LoweredNetwork,
-    capabilities: tuple[int, ...],
-    operations: tuple[int, ...],
-    sockets: SocketTable,
-) -> int:
-    """A part of the set that allows everything in silence has no flag, so the kernel does not look."""
+def _flags(paths: LoweredPaths, network: LoweredNetwork, answers: Sequence[SubjectImage]) -> int:
+    """A part of the set that allows everything to everyone in silence has no flag, so the kernel does not look."""
+    special = [each - abi.OPERATION_PRIVILEGED for each in _SPECIAL_FILES]
     parts = {
-        abi.SET_HAS_PATHS: [*paths.unresolved, *(word for outcome in paths.outcomes for word in outcome)],
-        abi.SET_HAS_NETWORK: [network.unresolved, *(port.decision for port in network.ports)],
-        abi.SET_HAS_CAPABILITIES: list(capabilities),
-        abi.SET_HAS_OPERATIONS: list(operations),
-        abi.SET_HAS_SPECIAL_FILES: [operations[each - abi.OPERATION_PRIVILEGED] for each in _SPECIAL_FILES],
-        abi.SET_HAS_SOCKETS: list(sockets.decisions),
+        abi.SET_HAS_PATHS: [word for words in (*paths.unresolved, *paths.outcomes) for word in words],
+        abi.SET_HAS_NETWORK: [*network.unresolved, *(port.decision for port in network.ports)],
+        abi.SET_HAS_CAPABILITIES: [word for each in answers for word in each.capabilities],
+        abi.SET_HAS_OPERATIONS: [word for each in answers for word in each.operations],
+        abi.SET_HAS_SPECIAL_FILES: [each.operations[index] for each in answers for index in special],
+        abi.SET_HAS_SOCKETS: [word for each in answers for word in each.sockets.decisions],
     }
     flags = sum(flag for flag, words in parts.items() if any(words))
-    if any(len(set(_exec_answers(outcome))) > 1 for outcome in (*paths.outcomes, paths.unresolved)):
+    if any(len(set(_exec_answers(outcome))) > 1 for outcome in (*paths.outcomes, *paths.unresolved)):
         flags |= abi.SET_HAS_PROVENANCE
-    return flags | (abi.SET_MAY_BLOCK if _any_blocks(parts.values()) else 0)
+    flags |= abi.SET_MAY_BLOCK if _any_blocks(parts.values()) else 0
+    return flags | (abi.SET_HAS_SUBJECTS if len(answers) > 1 else 0)
 
 
 def _exec_answers(outcome: tuple[int, ...]) -> tuple[int, ...]:

@@ -52,9 +52,13 @@ class _Defaults:
 
 
 class Judge:
-    """Decides for any set of matching rules of one policy set. `enforce` are the statements of mode Enforce."""
+    """Decides for any set of matching rules of one policy set. `enforce` are the statements of mode Enforce.
 
-    def __init__(self, policy_set: PolicySet) -> None:
+    Rules outside the mask `holding` never match: those that are not about the acting program (`policy.lower_subjects`).
+    """
+
+    def __init__(self, policy_set: PolicySet, holding: int = -1) -> None:
+        self._holding = holding
         self._by_action = {action: 0 for action in Action}
         self.enforce = 0
         defaults: dict[Section, list[tuple[int, Default]]] = {section: [] for section in Section}
@@ -74,6 +78,7 @@ class Judge:
 
     def decide(self, matching: int, section: Section) -> int:
         """The decision about an access that exactly the rules of the mask `matching` match."""
+        matching &= self._holding
         defaults = self._defaults[section]
         real = self._explicit(matching & self.enforce) or defaults.enforced
         shadow = self._explicit(matching) or defaults.shadow
@@ -85,18 +90,21 @@ class Judge:
 
     def decide_explicit(self, matching: int) -> int:
         """The same by rules alone, as if no section had a default."""
+        matching &= self._holding
         real = self._explicit(matching & self.enforce) or _Winner()
         shadow = self._explicit(matching) or _Winner()
         return _word(real, shadow, _first(matching & self._by_action[Action.AUDIT]))
 
     def decide_unresolved(self, possible: int, section: Section) -> int:
         """The decision where only a rule of the mask `possible` could have matched, and it is not known which."""
+        possible &= self._holding
         defaults = self._defaults[section]
         real = self._strictest(possible & self.enforce, defaults.enforced)
         return _word(real, self._strictest(possible, defaults.shadow), 0)
 
     def decide_unresolved_explicit(self, possible: int) -> int:
         """The same by rules alone."""
+        possible &= self._holding
         real = self._strictest(possible & self.enforce, _Winner())
         return _word(real, self._strictest(possible, _Winner()), 0)
 

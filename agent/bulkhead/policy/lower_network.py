@@ -7,6 +7,7 @@ apart, because `::/0` does not hold for mapped addresses. Next step: `lower_port
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
@@ -24,11 +25,11 @@ _MAPPED_BITS = 96
 
 @dataclass(frozen=True)
 class LoweredNetwork:
-    """As in `SetImage`; empty where egress is allowed in silence."""
+    """As in `SetImage`, by class of acting programs; empty where egress is allowed to all in silence."""
 
-    prefixes: tuple[tuple[IPv6Network, int], ...] = ()
+    prefixes: tuple[tuple[tuple[IPv6Network, int], ...], ...]
+    unresolved: tuple[int, ...]
     ports: tuple[PortDecision, ...] = ()
-    unresolved: int = 0
 
 
 @dataclass(frozen=True, order=True)
@@ -43,25 +44,31 @@ class _Prefix:
         return self.bits <= other.bits and (self.address ^ other.address) >> (self.width - self.bits) == 0
 
 
-def lower_network(policy_set: PolicySet, judge: Judge) -> LoweredNetwork:
-    """Raises DoesNotFit where prefixes or ports exceed a limit."""
+def lower_network(policy_set: PolicySet, judges: Sequence[Judge]) -> LoweredNetwork:
+    """`judges` are those of the classes of acting programs. Raises DoesNotFit where something exceeds a limit."""
     rules = [(n, said) for n, said in enumerate(policy_set.statements, start=1) if isinstance(said, NetworkRule)]
-    tables = PortTables(rules, judge)
+    swept = [_Sweep(rules, width).satisfied() for width in (128, 32)]
     classes: dict[PortTable, int] = {}
-    prefixes: list[tuple[IPv6Network, int]] = []
-    for width in (128, 32):
-        classified = [
-            (prefix, classes.setdefault(tables.table(matching), len(classes)))
-            for prefix, matching in _Sweep(rules, width).satisfied()
-        ]
-        prefixes += ((_as_ipv6(prefix), found) for prefix, found in _without_repetition(classified))
+    prefixes = tuple(tuple(_prefixes(swept, PortTables(rules, judge), classes)) for judge in judges)
     ports = [PortDecision(found, *entry) for table, found in classes.items() for entry in table]
-    unresolved = judge.decide_unresolved(sum(1 << number for number, _ in rules), Section.EGRESS)
-    if not unresolved and not any(port.decision for port in ports):
-        return LoweredNetwork()
-    _check("network prefixes of one policy set", len(prefixes), abi.MAX_PREFIXES)
+    possible = sum(1 << number for number, _ in rules)
+    unresolved = tuple(judge.decide_unresolved(possible, Section.EGRESS) for judge in judges)
+    if not any(unresolved) and not any(port.decision for port in ports):
+        return LoweredNetwork(((),) * len(judges), unresolved)
+    _check("network prefixes of one policy set", sum(map(len, prefixes)), abi.MAX_PREFIXES)
     _check("port prefixes of one policy set", len(ports), abi.MAX_PORTS)
-    return LoweredNetwork(tuple(prefixes), tuple(ports), unresolved)
+    return LoweredNetwork(prefixes, unresolved, tuple(ports))
+
+
+def _prefixes(
+    swept: list[list[tuple[_Prefix, int]]], tables: PortTables, classes: dict[PortTable, int]
+) -> Iterator[tuple[IPv6Network, int]]:
+    """Prefixes with their class of peers; `classes` are shared by all who act, and grow."""
+    for satisfied in swept:
+        classified = [
+            (prefix, classes.setdefault(tables.table(matching), len(classes))) for prefix, matching in satisfied
+        ]
+        yield from ((_as_ipv6(prefix), found) for prefix, found in _without_repetition(classified))
 
 
 class _Sweep:

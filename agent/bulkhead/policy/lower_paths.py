@@ -1,8 +1,9 @@
 """The rules of `exec` and `files` as one automaton and a table of outcomes.
 
 All operations share one automaton: a path is walked once and answers every question about it. An outcome is one
-decision a question (an operation, and for executing the file's provenance); states are minimised on outcomes, so
-different rules that come to the same are one state. Next step: `policy.automaton` builds it.
+decision a question (an operation, and for executing the file's provenance) for each class of acting programs, and the
+class of a program that is executed from there; states are minimised on outcomes, so different rules that come to the
+same are one state. Next step: `policy.automaton` builds it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from bulkhead.errors import DoesNotFit
 from bulkhead.policy import automaton
 from bulkhead.policy.image import Automaton
 from bulkhead.policy.lower_decision import Judge
+from bulkhead.policy.lower_subjects import Subjects
 from bulkhead.policy.merge import PolicySet
 from bulkhead.policy.rules import PathRule, Provenance, Section
 
@@ -47,18 +49,22 @@ class LoweredPaths:
 
     automaton: Automaton
     outcomes: tuple[tuple[int, ...], ...]
-    unresolved: tuple[int, ...]
+    programs: tuple[int, ...]
+    unresolved: tuple[tuple[int, ...], ...]  # by class of acting programs
 
 
-def lower_paths(policy_set: PolicySet, judge: Judge, start_groups: Sequence[frozenset[bytes]]) -> LoweredPaths:
-    """Raises DoesNotFit where the automaton or its outcomes exceed a limit."""
+def lower_paths(
+    policy_set: PolicySet, subjects: Subjects, judges: Sequence[Judge], start_groups: Sequence[frozenset[bytes]]
+) -> LoweredPaths:
+    """`judges` are those of the classes. Raises DoesNotFit where the automaton or its outcomes exceed a limit."""
     rules = [(n, said) for n, said in enumerate(policy_set.statements, start=1) if isinstance(said, PathRule)]
-    outcomes = _Outcomes(judge, rules)
+    outcomes = _Outcomes(Judge(policy_set), judges, subjects, rules)
     patterns = [
         (pattern.encode("utf-8", "surrogateescape"), 1 << number) for number, rule in rules for pattern in rule.patterns
     ]
-    built = automaton.build(patterns, start_groups, outcomes.dominated, outcomes.label)
-    return LoweredPaths(built, tuple(outcomes.table), outcomes.unresolved())
+    built = automaton.build([*patterns, *subjects.patterns], start_groups, outcomes.dominated, outcomes.label)
+    unresolved = tuple(map(outcomes.unresolved, judges))
+    return LoweredPaths(built, tuple(outcomes.table), tuple(outcomes.programs), unresolved)
 
 
 def section_of(operation: abi.Operation) -> Section:
@@ -72,14 +78,19 @@ def _mask(rules: list[tuple[int, PathRule]], question: _Question) -> int:
 
 
 class _Outcomes:
-    """Distinct answers, numbered; number 0 allows everything in silence."""
+    """Distinct answers. Each is as many entries of `table` as there are classes of acting programs, and goes by the
+    index of the first; 0 allows everything to everyone in silence. `programs` has an entry an answer.
+    """
 
-    def __init__(self, judge: Judge, rules: list[tuple[int, PathRule]]) -> None:
-        self.table: list[tuple[int, ...]] = [(0,) * abi.PATH_QUESTIONS]
-        self._judge = judge
+    def __init__(
+        self, anyone: Judge, judges: Sequence[Judge], subjects: Subjects, rules: list[tuple[int, PathRule]]
+    ) -> None:
+        self.table: list[tuple[int, ...]] = [(0,) * abi.PATH_QUESTIONS] * len(judges)
+        self.programs = [0]
+        self._anyone, self._judges, self._subjects = anyone, judges, subjects
         self._covering = tuple(_mask(rules, question) for question in _QUESTIONS)
         self._everywhere = sum(1 << number for number, rule in rules if not rule.patterns)
-        self._numbers = {self.table[0]: abi.OUTCOME_SILENT}
+        self._numbers = {(0, tuple(self.table)): abi.OUTCOME_SILENT}
         self._labels: dict[int, int] = {}
         self._dominated: dict[int, int] = {}
 
@@ -87,40 +98,49 @@ class _Outcomes:
         """The outcome where the rules of a mask match, and those that match everywhere."""
         found = self._labels.get(matching)
         if found is None:
-            found = self._labels[matching] = self._number(self._decisions(matching | self._everywhere))
+            decisions = tuple(self._decisions(judge, matching | self._everywhere) for judge in self._judges)
+            found = self._labels[matching] = self._number(self._subjects.class_of(matching), decisions)
         return found
 
     def dominated(self, matching: int) -> int:
-        """The rules that change no decision as long as those of `matching` match."""
+        """The rules that change no decision, whoever acts, as long as those of `matching` match.
+
+        What rules about anyone and about the same programs dominate is idle for these, and does not hold for others.
+        """
         found = self._dominated.get(matching)
         if found is None:
-            counts = 0
+            counts = self._subjects.bits & ~matching
+            anyone = self._subjects.groups[0]
             for covering in set(self._covering):
-                counts |= covering & ~self._judge.dominated((matching | self._everywhere) & covering)
+                for group in self._subjects.groups:
+                    together = (matching | self._everywhere) & covering & (group | anyone)
+                    counts |= covering & group & ~self._anyone.dominated(together)
             found = self._dominated[matching] = ~counts
         return found
 
-    def unresolved(self) -> tuple[int, ...]:
+    def unresolved(self, judge: Judge) -> tuple[int, ...]:
         """The answers about a path that is not known."""
         return tuple(
-            self._judge.decide_unresolved(covering, section_of(question.operation))
+            judge.decide_unresolved(covering, section_of(question.operation))
             if question.with_default
-            else self._judge.decide_unresolved_explicit(covering)
+            else judge.decide_unresolved_explicit(covering)
             for question, covering in zip(_QUESTIONS, self._covering, strict=True)
         )
 
-    def _decisions(self, matching: int) -> tuple[int, ...]:
+    def _decisions(self, judge: Judge, matching: int) -> tuple[int, ...]:
         return tuple(
-            self._judge.decide(matching & covering, section_of(question.operation))
+            judge.decide(matching & covering, section_of(question.operation))
             if question.with_default
-            else self._judge.decide_explicit(matching & covering)
+            else judge.decide_explicit(matching & covering)
             for question, covering in zip(_QUESTIONS, self._covering, strict=True)
         )
 
-    def _number(self, decisions: tuple[int, ...]) -> int:
-        found = self._numbers.setdefault(decisions, len(self.table))
+    def _number(self, program: int, decisions: tuple[tuple[int, ...], ...]) -> int:
+        found = self._numbers.setdefault((program, decisions), len(self.table))
         if found == len(self.table):
-            if found >= abi.MAX_OUTCOMES:
-                raise DoesNotFit("distinct answers to paths of one policy set", found + 1, abi.MAX_OUTCOMES)
-            self.table.append(decisions)
+            needed = found + len(decisions)
+            if needed > abi.MAX_OUTCOMES:
+                raise DoesNotFit("distinct answers to paths of one policy set", needed, abi.MAX_OUTCOMES)
+            self.table += decisions
+            self.programs.append(program)
         return found

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from bulkhead.policy.rules import (
+    ANYONE,
     CapabilityRule,
     Default,
     Network,
@@ -22,6 +23,7 @@ from bulkhead.policy.rules import (
     PathRule,
     Peer,
     PolicyRules,
+    Programs,
     RuleReference,
     SocketRule,
 )
@@ -72,6 +74,10 @@ def merge(policies: Iterable[PolicyRules]) -> PolicySet:
 
 def _canonical(statement: Statement) -> Statement:
     """The same statement with its lists sorted and free of repetition."""
+    if not isinstance(statement, Default):
+        programs = statement.programs
+        by, unless = tuple(sorted(set(programs.by))), tuple(sorted(set(programs.unless)))
+        statement = replace(statement, programs=Programs(by, unless))
     if isinstance(statement, PathRule):
         return replace(statement, patterns=tuple(sorted(set(statement.patterns))))
     if isinstance(statement, NetworkRule):
@@ -104,7 +110,13 @@ def _text(statement: Statement) -> str:
         *(reference.severity, reference.message, list(reference.tags)),
         *(statement.mode.value, int(statement.action)),
     ]
-    return json.dumps([type(statement).__name__, about, _scope(statement)])
+    return json.dumps([type(statement).__name__, about, _scope(statement), *_programs(statement)])
+
+
+def _programs(statement: Statement) -> list[object]:
+    """Whose acts a rule is about; nothing where it is anyone's."""
+    programs = ANYONE if isinstance(statement, Default) else statement.programs
+    return [] if programs == ANYONE else [list(programs.by), list(programs.unless)]
 
 
 def _scope(statement: Statement) -> list[object]:

@@ -3,14 +3,16 @@
 It shares nothing with merging and lowering, works on one access at a time, and is slow on purpose.
 
 Policies of mode Enforce form E, those of mode Audit form A, both together E+A. For one access (an operation on a path;
-an address, protocol and port; a capability; a privileged operation; a
-socket to be made):
+an address, protocol and port; a capability; a privileged operation; a socket to be made):
 
 - *enforced(X)*, over the rules of X that match the access and the defaults that X has for its section: an explicit
   Kill or Deny wins (Kill over Deny), else an explicit Allow, else the strictest default, else Allow. Explicit Audit
   rules never change it. A default of Audit allows.
 - The access is blocked if enforced(E) is Deny or Kill. Otherwise, if enforced(E+A) is Deny or Kill, it is let
   through and reported as *would deny*. Otherwise it is allowed.
+- A rule about some programs (`by`) matches only if the acting program is one: one that a pattern of `by` matches, if
+  there are any, and that no pattern with `!` matches. If it is not known what the acting program is, a rule that allows
+  does not match, and any other may.
 - The rule that decided is the first, in canonical order, of those that have the winning action. Canonical order is
   that of rule references: it does not depend on the order of policies.
 - Reported for audit, whatever the verdict, is the first matching Audit rule of E+A; without one, the default that
@@ -55,6 +57,7 @@ from bulkhead.policy.rules import (
     PathRule,
     Peer,
     PolicyRules,
+    Programs,
     Provenance,
     RuleReference,
     Section,
@@ -64,6 +67,8 @@ from bulkhead.policy.rules import (
 Address = IPv4Address | IPv6Address
 Rule = PathRule | NetworkRule | CapabilityRule | OperationRule | SocketRule
 Said = Rule | Default
+Program = tuple[bytes, ...] | None
+"""Who acts: every path of the file that was executed (none where no path leads to it); None where it is not known."""
 
 TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
 _VERDICTS = {Action.DENY: Verdict.DENY, Action.KILL: Verdict.KILL}
@@ -79,58 +84,65 @@ class Judgement:
 
 
 def judge_path(
-    policies: Iterable[PolicyRules], operation: Operation, *paths: bytes, provenance: Provenance = Provenance.IMAGE
+    policies: Iterable[PolicyRules],
+    operation: Operation,
+    *paths: bytes,
+    provenance: Provenance = Provenance.IMAGE,
+    program: Program = (),
 ) -> Judgement:
     """About `operation` on the file that is visible at all of `paths` (absolute, canonical); none for a memory file."""
 
     def matches(rule: Rule) -> bool:
         return _path_rule_matches(rule, operation, provenance, paths)
 
-    return _judge(policies, section_of(operation), matches)
+    return _judge(policies, section_of(operation), matches, program)
 
 
-def judge_library(policies: Iterable[PolicyRules], *paths: bytes) -> Judgement:
+def judge_library(policies: Iterable[PolicyRules], *paths: bytes, program: Program = ()) -> Judgement:
     """About an allowed program's mapping a library of the image for execution."""
 
     def matches(rule: Rule) -> bool:
         return _path_rule_matches(rule, Operation.EXEC, Provenance.IMAGE, paths)
 
-    return _judge((replace(policy, defaults=()) for policy in policies), Section.EXEC, matches)
+    return _judge((replace(policy, defaults=()) for policy in policies), Section.EXEC, matches, program)
 
 
 def _path_rule_matches(rule: Rule, operation: Operation, provenance: Provenance, paths: tuple[bytes, ...]) -> bool:
     if not isinstance(rule, PathRule) or operation not in rule.operations or rule.provenance > provenance:
         return False
-    patterns = [pattern.encode("utf-8", "surrogateescape") for pattern in rule.patterns]
-    return not patterns or any(path_matches(pattern, path) for pattern in patterns for path in paths)
+    return not rule.patterns or _any_matches(rule.patterns, paths)
 
 
 def judge_connection(
-    policies: Iterable[PolicyRules], address: Address, protocol: int, port: int | None = None
+    policies: Iterable[PolicyRules],
+    address: Address,
+    protocol: int,
+    port: int | None = None,
+    program: Program = (),
 ) -> Judgement:
     """About a packet to `address`; `port` is None where it cannot be known."""
-    return _judge(policies, Section.EGRESS, lambda rule: network_matches(rule, address, protocol, port))
+    return _judge(policies, Section.EGRESS, lambda rule: network_matches(rule, address, protocol, port), program)
 
 
-def judge_capability(policies: Iterable[PolicyRules], capability: int) -> Judgement:
+def judge_capability(policies: Iterable[PolicyRules], capability: int, program: Program = ()) -> Judgement:
     """About the use of a capability, by the kernel's number."""
 
     def matches(rule: Rule) -> bool:
         return isinstance(rule, CapabilityRule) and capability in rule.capabilities
 
-    return _judge(policies, Section.CAPABILITIES, matches)
+    return _judge(policies, Section.CAPABILITIES, matches, program)
 
 
-def judge_operation(policies: Iterable[PolicyRules], operation: Operation) -> Judgement:
+def judge_operation(policies: Iterable[PolicyRules], operation: Operation, program: Program = ()) -> Judgement:
     """About a privileged operation."""
 
     def matches(rule: Rule) -> bool:
         return isinstance(rule, OperationRule) and operation in rule.operations
 
-    return _judge(policies, Section.OPERATIONS, matches)
+    return _judge(policies, Section.OPERATIONS, matches, program)
 
 
-def judge_socket(policies: Iterable[PolicyRules], family: int, kind: int) -> Judgement:
+def judge_socket(policies: Iterable[PolicyRules], family: int, kind: int, program: Program = ()) -> Judgement:
     """About making a socket, by AF_* and SOCK_*."""
 
     def matches(rule: Rule) -> bool:
@@ -138,23 +150,37 @@ def judge_socket(policies: Iterable[PolicyRules], family: int, kind: int) -> Jud
             return False
         return not rule.types or kind in rule.types
 
-    return _judge(policies, Section.SOCKETS, matches)
+    return _judge(policies, Section.SOCKETS, matches, program)
 
 
 def judge_unresolved_path(
-    policies: Iterable[PolicyRules], operation: Operation, provenance: Provenance = Provenance.IMAGE
+    policies: Iterable[PolicyRules],
+    operation: Operation,
+    provenance: Provenance = Provenance.IMAGE,
+    program: Program = (),
 ) -> Judgement:
     """About `operation` on a file whose path cannot be resolved."""
 
     def could_match(rule: Rule) -> bool:
         return isinstance(rule, PathRule) and operation in rule.operations and rule.provenance <= provenance
 
-    return _judge_unresolved(policies, section_of(operation), could_match)
+    return _judge_unresolved(policies, section_of(operation), could_match, program)
 
 
-def judge_unresolved_packet(policies: Iterable[PolicyRules]) -> Judgement:
+def judge_unresolved_packet(policies: Iterable[PolicyRules], program: Program = ()) -> Judgement:
     """About a packet that cannot be read."""
-    return _judge_unresolved(policies, Section.EGRESS, lambda rule: isinstance(rule, NetworkRule))
+    return _judge_unresolved(policies, Section.EGRESS, lambda rule: isinstance(rule, NetworkRule), program)
+
+
+def is_about(rule: Rule, program: Program) -> bool:
+    """Whether a rule is about what the acting program does."""
+    if rule.programs == Programs():
+        return True
+    if program is None:
+        return rule.action is not Action.ALLOW
+    if rule.programs.by and not _any_matches(rule.programs.by, program):
+        return False
+    return not _any_matches(rule.programs.unless, program)
 
 
 def section_of(operation: Operation) -> Section:
@@ -182,9 +208,11 @@ def network_matches(rule: Rule, address: Address, protocol: int, port: int | Non
     return any(ports.protocol == protocol and ports.first <= port <= ports.last for ports in rule.ports)
 
 
-def _judge(policies: Iterable[PolicyRules], section: Section, matches: Callable[[Rule], bool]) -> Judgement:
+def _judge(
+    policies: Iterable[PolicyRules], section: Section, matches: Callable[[Rule], bool], program: Program
+) -> Judgement:
     rules, defaults = _statements(policies, section)
-    rules = [rule for rule in rules if matches(rule)]
+    rules = [rule for rule in rules if matches(rule) and is_about(rule, program)]
     real = _enforced([rule for rule in rules if rule.mode is Mode.ENFORCE], _of_mode_enforce(defaults))
     shadow = _enforced(rules, defaults)
     audit = _first([rule for rule in rules if rule.action is Action.AUDIT])
@@ -194,9 +222,11 @@ def _judge(policies: Iterable[PolicyRules], section: Section, matches: Callable[
     return _verdict(real, shadow, audit)
 
 
-def _judge_unresolved(policies: Iterable[PolicyRules], section: Section, could: Callable[[Rule], bool]) -> Judgement:
+def _judge_unresolved(
+    policies: Iterable[PolicyRules], section: Section, could: Callable[[Rule], bool], program: Program
+) -> Judgement:
     rules, defaults = _statements(policies, section)
-    strict: list[Said] = [rule for rule in rules if could(rule)]
+    strict: list[Said] = [rule for rule in rules if could(rule) and is_about(rule, program)]
     strict += defaults
     real = _strictest([said for said in strict if said.mode is Mode.ENFORCE])
     return _verdict(real, _strictest(strict), None)
@@ -241,6 +271,11 @@ def _of_mode_enforce(defaults: list[Default]) -> list[Default]:
 
 def _first(rules: list[Rule]) -> RuleReference | None:
     return min((rule.reference for rule in rules), default=None)
+
+
+def _any_matches(patterns: Iterable[str], paths: Iterable[bytes]) -> bool:
+    known = [pattern.encode("utf-8", "surrogateescape") for pattern in patterns]
+    return any(path_matches(pattern, path) for pattern in known for path in paths)
 
 
 def _elements(path: bytes) -> list[bytes]:

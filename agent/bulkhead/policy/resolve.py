@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from ipaddress import ip_network
 
@@ -22,6 +22,7 @@ from bulkhead.policy.rules import (
     Peer,
     PolicyRules,
     Ports,
+    Programs,
     Provenance,
     RuleReference,
     Section,
@@ -80,25 +81,28 @@ class _Resolver:
         self, section: Section, index: int, rule: model.ExecRule | model.FileRule, operations: frozenset[Operation]
     ) -> PathRule:
         reference = self._reference(section, rule.name or f"rules[{index}]")
-        return PathRule(reference, self._mode, _action(rule.action), operations, tuple(rule.paths))
+        programs = programs_of(rule.by)
+        paths = tuple(rule.paths)
+        return PathRule(reference, self._mode, _action(rule.action), operations, paths, programs=programs)
 
     def _egress(self, egress: model.EgressSection) -> Iterator[NetworkRule]:
         for index, rule in enumerate(egress.rules):
             reference = self._reference(Section.EGRESS, rule.name or f"rules[{index}]")
             peers = tuple(_peer(peer) for peer in rule.to)
-            yield NetworkRule(reference, self._mode, _action(rule.action), peers, tuple(map(_ports, rule.ports)))
+            ports = tuple(map(_ports, rule.ports))
+            yield NetworkRule(reference, self._mode, _action(rule.action), peers, ports, programs_of(rule.by))
 
     def _capabilities(self) -> Iterator[CapabilityRule]:
         for index, rule in enumerate(self._spec.capabilities.rules if self._spec.capabilities else []):
             reference = self._reference(Section.CAPABILITIES, rule.name or f"rules[{index}]")
             numbers = frozenset(map(_capability, rule.names))
-            yield CapabilityRule(reference, self._mode, _action(rule.action), numbers)
+            yield CapabilityRule(reference, self._mode, _action(rule.action), numbers, programs_of(rule.by))
 
     def _operations(self) -> Iterator[OperationRule]:
         for index, rule in enumerate(self._spec.operations.rules if self._spec.operations else []):
             reference = self._reference(Section.OPERATIONS, rule.name or f"rules[{index}]")
             operations = frozenset(map(operation_named, rule.names))
-            yield OperationRule(reference, self._mode, _action(rule.action), operations)
+            yield OperationRule(reference, self._mode, _action(rule.action), operations, programs_of(rule.by))
 
     def _sockets(self) -> Iterator[SocketRule]:
         sockets = self._spec.network.sockets if self._spec.network else None
@@ -106,7 +110,8 @@ class _Resolver:
             reference = self._reference(Section.SOCKETS, rule.name or f"rules[{index}]")
             families = frozenset(FAMILIES[name] for name in rule.families)
             types = frozenset(TYPES[name] for name in rule.types)
-            yield SocketRule(reference, self._mode, _action(rule.action), families, types)
+            programs = programs_of(rule.by)
+            yield SocketRule(reference, self._mode, _action(rule.action), families, types, programs)
 
     def _defaults(self) -> Iterator[Default]:
         sections: dict[Section, model.Section | None] = {
@@ -131,6 +136,12 @@ class _Resolver:
             message=self._spec.message,
             tags=tuple(self._spec.tags),
         )
+
+
+def programs_of(by: Sequence[str]) -> Programs:
+    """Whose acts a rule is about, from its `by`: with `!` before it, a pattern names an exception."""
+    excepted = tuple(text[1:] for text in by if text.startswith("!"))
+    return Programs(tuple(text for text in by if not text.startswith("!")), excepted)
 
 
 def _action(word: str) -> Action:

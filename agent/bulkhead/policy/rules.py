@@ -77,6 +77,20 @@ class RuleReference:
 
 
 @dataclass(frozen=True)
+class Programs:
+    """Whose acts a rule is about: programs that a pattern of `by` matches, if it has any, and none of `unless`.
+
+    Patterns are like those of `PathRule`.
+    """
+
+    by: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
+
+
+ANYONE = Programs()
+
+
+@dataclass(frozen=True)
 class PathRule:
     """A rule of `exec` or `files`. `patterns` are absolute: exact, `dir/**`, `*` and `?` within one element.
 
@@ -90,6 +104,7 @@ class PathRule:
     operations: frozenset[Operation]
     patterns: tuple[str, ...]
     provenance: Provenance = Provenance.IMAGE
+    programs: Programs = ANYONE
 
 
 @dataclass(frozen=True)
@@ -118,6 +133,7 @@ class NetworkRule:
     action: Action
     peers: tuple[Peer, ...]
     ports: tuple[Ports, ...]
+    programs: Programs = ANYONE
 
 
 @dataclass(frozen=True)
@@ -128,6 +144,7 @@ class CapabilityRule:
     mode: Mode
     action: Action
     capabilities: frozenset[int]
+    programs: Programs = ANYONE
 
 
 @dataclass(frozen=True)
@@ -138,6 +155,7 @@ class OperationRule:
     mode: Mode
     action: Action
     operations: frozenset[Operation]
+    programs: Programs = ANYONE
 
 
 @dataclass(frozen=True)
@@ -149,6 +167,7 @@ class SocketRule:
     action: Action
     families: frozenset[int]
     types: frozenset[int]
+    programs: Programs = ANYONE
 
 
 @dataclass(frozen=True)

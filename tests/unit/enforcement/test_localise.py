@@ -10,7 +10,16 @@ import pytest
 from bulkhead.abi import Operation
 from bulkhead.enforcement.localise import localise, split_literal
 from bulkhead.node.symlinks import follow
-from bulkhead.policy.rules import Action, Mode, PathRule, PolicyRules, RuleReference
+from bulkhead.policy.rules import (
+    Action,
+    CapabilityRule,
+    Mode,
+    NetworkRule,
+    PathRule,
+    PolicyRules,
+    Programs,
+    RuleReference,
+)
 
 
 def patterns(*given: str, links: dict[bytes, bytes]) -> tuple[str, ...]:
@@ -28,6 +37,22 @@ def test_patterns_gain_what_their_literal_part_leads_to() -> None:
     assert patterns("/var/run/secrets/**", links=links) == ("/var/run/secrets/**", "/run/secrets/**")
     assert patterns("/bin/apt*", links=links) == ("/bin/apt*", "/usr/bin/apt*")
     assert patterns("/etc/passwd", "/*", links=links) == ("/etc/passwd", "/*")
+
+
+def test_programs_gain_what_they_lead_to_in_every_section() -> None:
+    """A rule `by: /bin/sh` is about dash where sh is a link to it."""
+    programs = Programs(by=("/bin/sh",), unless=("/bin/web",))
+    reference = RuleReference("n", "p", "s", "r")
+    given = PolicyRules(
+        paths=(
+            PathRule(reference, Mode.ENFORCE, Action.DENY, frozenset({Operation.READ}), ("/a",), programs=programs),
+        ),
+        networks=(NetworkRule(reference, Mode.ENFORCE, Action.DENY, (), (), programs),),
+        capabilities=(CapabilityRule(reference, Mode.ENFORCE, Action.DENY, frozenset({1}), programs),),
+    )
+    got = localise(given, lambda path: b"/usr/bin/dash" if path == b"/bin/sh" else path)
+    followed = Programs(by=("/bin/sh", "/usr/bin/dash"), unless=("/bin/web",))
+    assert {rule.programs for rule in (*got.paths, *got.networks, *got.capabilities)} == {followed}
 
 
 @pytest.mark.parametrize(

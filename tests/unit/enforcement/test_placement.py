@@ -17,12 +17,13 @@ from bulkhead.policy.automaton.walk import outcome_of, state_after
 from bulkhead.policy.image import Automaton, SetImage
 from bulkhead.policy.lower import lower
 from bulkhead.policy.merge import merge
-from bulkhead.policy.rules import Action, Mode, NetworkRule, PathRule, Peer, PolicyRules, Ports, RuleReference
+from bulkhead.policy.rules import Action, Mode, NetworkRule, PathRule, Peer, PolicyRules, Ports, Programs, RuleReference
 
 DENY = PathRule(
     RuleReference("n", "p", "files", "r"), Mode.ENFORCE, Action.DENY, frozenset({Operation.READ}), ("/a/**", "/b/c?")
 )
 PLACED = Placement(set_id=7, arena=1000, slots=0, outcome=50, outcomes=0, peer_class=300, classes=0)
+BY = Programs(by=("/bin/sh",))
 PATHS = (b"/", b"/a", b"/a/x", b"/a/x/y", b"/b/cx", b"/b/c", b"/b/cxx", b"/z")
 
 
@@ -78,6 +79,30 @@ def test_network_keys_have_the_sets_numbers(image: SetImage) -> None:
 
 def test_files_without_a_name_match_no_pattern(image: SetImage) -> None:
     """The nameless outcome is the one of no rule at all, even where a pattern covers every path."""
-    assert abi.PolicySet.from_buffer_copy(place.place_set(image, PLACED)).nameless == abi.OUTCOME_SILENT
+    assert _placed(image).nameless == abi.OUTCOME_SILENT
     everything = lower(merge([PolicyRules(paths=(replace(DENY, patterns=("/**",)),))]))
-    assert abi.PolicySet.from_buffer_copy(place.place_set(everything, PLACED)).nameless == abi.OUTCOME_SILENT
+    assert _placed(everything).nameless == abi.OUTCOME_SILENT
+
+
+def _placed(image: SetImage) -> abi.PolicySet:
+    """The entry of `sets` of a set with one subject."""
+    ((key, value),) = place.place_set(image, PLACED)
+    assert struct.unpack("<I", key) == (PLACED.set_id,)
+    return abi.PolicySet.from_buffer_copy(value)
+
+
+def test_every_subject_has_its_entries_in_a_row() -> None:
+    """Sets, outcomes and prefixes of subject n are those of subject 0 plus n; silence stays everyone's."""
+    network = NetworkRule(RuleReference("n", "p", "network.egress", "r"), Mode.ENFORCE, Action.DENY, (), (), BY)
+    image = lower(merge([PolicyRules(paths=(replace(DENY, programs=BY),), networks=(network,))]))
+    placed = replace(PLACED, subjects=len(image.subjects))
+    sets = {key: abi.PolicySet.from_buffer_copy(value) for key, value in place.place_set(image, placed)}
+    assert [key for key in sets][-1] == struct.pack("<I", 7)
+    assert {struct.unpack("<I", key)[0]: entry.subject for key, entry in sets.items()} == {7: 0, 8: 1, 9: 2}
+    outcomes = [abi.Outcome.from_buffer_copy(value) for _, value in place.place_outcomes(image, placed)]
+    start = place.place_outcome(outcome_of(image.automaton, state_after(image.automaton, b"/a/x")), placed) - 50
+    assert [bool(each.decisions[Operation.READ]) for each in outcomes[start : start + 3]] == [False, True, True]
+    program = place.place_outcome(outcome_of(image.automaton, state_after(image.automaton, b"/bin/sh")), placed) - 50
+    assert [each.program for each in outcomes[program : program + 3]] == [2, 2, 2]
+    assert {abi.PrefixKey.from_buffer_copy(key).set for key, _ in place.place_prefixes(image, placed)} == {7, 8, 9}
+    assert place.place_outcome(0, placed) == abi.OUTCOME_SILENT

@@ -57,3 +57,15 @@ def test_numbers_go_round() -> None:
         numbers.take()
     with pytest.raises(InternalError):
         Numbers("sets", 1, 4).give_back(1)
+
+
+def test_numbers_in_a_row_are_free_and_do_not_wrap() -> None:
+    """A row begins where all of it fits, is held and given back whole, and does not reach over the limit."""
+    numbers = Numbers("sets", 1, 7)
+    assert [numbers.take(2), numbers.take(3)] == [1, 3]
+    with pytest.raises(DoesNotFit, match="sets: 7 needed, the limit is 6"):
+        numbers.take(2)
+    numbers.give_back(1, 2)
+    assert numbers.take(2) == 1
+    with pytest.raises(InternalError):
+        numbers.give_back(5, 2)

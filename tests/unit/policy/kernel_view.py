@@ -29,27 +29,45 @@ EXEC_QUESTIONS = {
 }
 
 
+def subject_of(image: SetImage, program: bytes | None, start: int | None = None) -> int:
+    """The class of a program that is executed from `program`, read from the root or a start state; None: not known."""
+    if not image.flags & abi.SET_HAS_SUBJECTS:
+        return 0
+    if program is None:
+        return abi.SUBJECT_UNKNOWN
+    outcome = outcome_of(image.automaton, state_after(image.automaton, program, start))
+    return image.programs[outcome // len(image.subjects)]
+
+
 def path_decision(
-    image: SetImage, question: abi.Operation | abi.Question, path: bytes, start: int | None = None
+    image: SetImage,
+    question: abi.Operation | abi.Question,
+    path: bytes,
+    start: int | None = None,
+    subject: int = 0,
 ) -> Judgement:
     """What is decided about `path`, read from the root or from a start state."""
-    state = state_after(image.automaton, path, start)
-    return judgement(image, image.outcomes[outcome_of(image.automaton, state)][question])
+    outcome = outcome_of(image.automaton, state_after(image.automaton, path, start))
+    index = outcome + subject if outcome != abi.OUTCOME_SILENT else outcome
+    return judgement(image, image.outcomes[index][question])
 
 
-def socket_decision(image: SetImage, family: int, kind: int) -> Judgement:
+def socket_decision(image: SetImage, family: int, kind: int, subject: int = 0) -> Judgement:
     """What is decided about making a socket."""
-    table = image.sockets
+    table = image.subjects[subject].sockets
     return judgement(image, table.decision(table.rows[family], table.columns[kind]))
 
 
-def connection_decision(image: SetImage, address: Address, protocol: int, port: int | None) -> Judgement:
+def connection_decision(
+    image: SetImage, address: Address, protocol: int, port: int | None, subject: int = 0
+) -> Judgement:
     """What is decided about a packet; a port that is None cannot be known."""
     if not image.flags & abi.SET_HAS_NETWORK:
         return Judgement()
     mapped = IPv6Address(0xFFFF << 32 | int(address)) if isinstance(address, IPv4Address) else address
+    prefixes = image.subjects[subject].prefixes
     _, peer_class = max(
-        ((network.prefixlen, found) for network, found in image.prefixes if mapped in network), key=lambda item: item[0]
+        ((network.prefixlen, found) for network, found in prefixes if mapped in network), key=lambda item: item[0]
     )
     known = port is not None and protocol in (6, 17)
     bits = 64 if known else 48 if protocol in (1, 58) else 32

@@ -6,6 +6,7 @@ occur.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from bulkhead.abi import PATH_OPERATIONS, Operation
 from bulkhead.policy.operations import PRIVILEGED
 from bulkhead.policy.rules import (
+    ANYONE,
     Action,
     CapabilityRule,
     Default,
@@ -23,6 +25,7 @@ from bulkhead.policy.rules import (
     Peer,
     PolicyRules,
     Ports,
+    Programs,
     Provenance,
     RuleReference,
     Section,
@@ -67,15 +70,37 @@ PROTOCOLS = [1, 6, 17, 47, 58, 132]
 
 _families = st.frozensets(st.sampled_from(sorted(FAMILIES.values())), max_size=3)
 _types = st.frozensets(st.sampled_from(sorted(TYPES.values())), max_size=2)
+_program_patterns = st.sampled_from(["/a", "/b", "/a*", "/a/**", "/a/b", "/?", "/**"])
+_lists = st.lists(_program_patterns, max_size=2).map(tuple)
+_ANYONE = st.just(ANYONE)
+SOMEONE = st.one_of(_ANYONE, st.builds(Programs, _lists, _lists))
+PROGRAMS: list[bytes | None] = [None, b"/", b"/a", b"/b", b"/ab", b"/a/b", b"/a/a", b"/b/a"]
 _actions = st.sampled_from(Action)
 _modes = st.sampled_from(Mode)
 
 
 @st.composite
-def policies(draw: st.DrawFn, *sections: Section, patterns: st.SearchStrategy[str] = _patterns) -> list[PolicyRules]:
-    """Up to four policies with rules in the sections given."""
+def policies(
+    draw: st.DrawFn,
+    *sections: Section,
+    patterns: st.SearchStrategy[str] = _patterns,
+    programs: st.SearchStrategy[Programs] = _ANYONE,
+) -> list[PolicyRules]:
+    """Up to four policies with rules in the sections given, about anyone's acts or about those of `programs`."""
     count = draw(st.integers(1, 4))
-    return [_policy(draw, f"p{number}", sections, patterns) for number in range(count)]
+    said = [_policy(draw, f"p{number}", sections, patterns) for number in range(count)]
+    return [_about(draw, policy, programs) for policy in said]
+
+
+def _about(draw: st.DrawFn, policy: PolicyRules, programs: st.SearchStrategy[Programs]) -> PolicyRules:
+    return replace(
+        policy,
+        paths=tuple(replace(rule, programs=draw(programs)) for rule in policy.paths),
+        networks=tuple(replace(rule, programs=draw(programs)) for rule in policy.networks),
+        capabilities=tuple(replace(rule, programs=draw(programs)) for rule in policy.capabilities),
+        operations=tuple(replace(rule, programs=draw(programs)) for rule in policy.operations),
+        sockets=tuple(replace(rule, programs=draw(programs)) for rule in policy.sockets),
+    )
 
 
 def _policy(draw: st.DrawFn, name: str, sections: tuple[Section, ...], patterns: st.SearchStrategy[str]) -> PolicyRules:

@@ -116,10 +116,10 @@ def test_packets_are_decided_as_the_reference_says(data: st.DataObject) -> None:
 @given(policies(Section.CAPABILITIES))
 def test_capabilities_are_decided_as_the_reference_says(said: list[PolicyRules]) -> None:
     """Each of the kernel's numbers, those that no rule names included."""
-    image = lower(merge(said))
-    assert len(image.capabilities) == abi.CAPABILITIES
+    (answers,) = (image := lower(merge(said))).subjects
+    assert len(answers.capabilities) == abi.CAPABILITIES
     for number in range(8):
-        assert judgement(image, image.capabilities[number]) == oracle.judge_capability(said, number)
+        assert judgement(image, answers.capabilities[number]) == oracle.judge_capability(said, number)
 
 
 @_THRIFTY
@@ -127,9 +127,9 @@ def test_capabilities_are_decided_as_the_reference_says(said: list[PolicyRules])
 def test_privileged_operations_are_decided_as_the_reference_says(said: list[PolicyRules]) -> None:
     """Each of them; they fill the column and no more."""
     image = lower(merge(said))
-    assert len(image.operations) == abi.PRIVILEGED_OPERATIONS
+    assert len(image.subjects[0].operations) == abi.PRIVILEGED_OPERATIONS
     for operation in PRIVILEGED:
-        word = image.operations[operation - abi.OPERATION_PRIVILEGED]
+        word = image.subjects[0].operations[operation - abi.OPERATION_PRIVILEGED]
         assert judgement(image, word) == oracle.judge_operation(said, operation)
 
 
@@ -152,9 +152,9 @@ def test_every_name_has_room_in_the_table() -> None:
         )
     )
     image = lower(merge([PolicyRules(sockets=rules)]))
-    assert 1 + max(image.sockets.rows) == abi.SOCKET_ROWS
-    assert max(image.sockets.columns) < abi.SOCKET_COLUMNS
-    assert abi.SOCKET_ROWS * abi.SOCKET_COLUMNS == len(image.sockets.cells) == abi.SOCKET_CELLS
+    assert 1 + max(image.subjects[0].sockets.rows) == abi.SOCKET_ROWS
+    assert max(image.subjects[0].sockets.columns) < abi.SOCKET_COLUMNS
+    assert abi.SOCKET_ROWS * abi.SOCKET_COLUMNS == len(image.subjects[0].sockets.cells) == abi.SOCKET_CELLS
 
 
 def test_too_many_different_answers_to_sockets_are_refused() -> None:
@@ -164,7 +164,8 @@ def test_too_many_different_answers_to_sockets_are_refused() -> None:
         SocketRule(replace(_RULE, rule=f"r{n}"), Mode.ENFORCE, Action.DENY, frozenset([family]), frozenset([kind]))
         for n, (family, kind) in enumerate(pairs)
     ]
-    assert len(lower(merge([PolicyRules(sockets=tuple(rules[1:]))])).sockets.decisions) == abi.SOCKET_DECISIONS
+    (answers,) = lower(merge([PolicyRules(sockets=tuple(rules[1:]))])).subjects
+    assert len(answers.sockets.decisions) == abi.SOCKET_DECISIONS
     with pytest.raises(DoesNotFit, match=r"33.*32"):
         lower(merge([PolicyRules(sockets=tuple(rules))]))
 
@@ -173,39 +174,39 @@ def test_too_many_different_answers_to_sockets_are_refused() -> None:
 @given(policies(*Section))
 def test_what_cannot_be_resolved_is_decided_by_the_strictest_rule_that_could_match(said: list[PolicyRules]) -> None:
     """Paths by operation, and packets."""
-    image = lower(merge(said))
+    (answers,) = (image := lower(merge(said))).subjects
     for operation in PATH_OPERATION_LIST:
         expected = oracle.judge_unresolved_path(said, operation)
-        assert judgement(image, image.unresolved[operation]) == expected
+        assert judgement(image, answers.unresolved[operation]) == expected
     for provenance, question in EXEC_QUESTIONS.items():
         expected = oracle.judge_unresolved_path(said, Operation.EXEC, provenance)
-        assert judgement(image, image.unresolved[question]) == expected
+        assert judgement(image, answers.unresolved[question]) == expected
     without_defaults = [replace(policy, defaults=()) for policy in said]
     expected = oracle.judge_unresolved_path(without_defaults, Operation.EXEC)
-    assert judgement(image, image.unresolved[Question.LIBRARY]) == expected
-    assert judgement(image, image.network_unresolved) == oracle.judge_unresolved_packet(said)
+    assert judgement(image, answers.unresolved[Question.LIBRARY]) == expected
+    assert judgement(image, answers.network_unresolved) == oracle.judge_unresolved_packet(said)
 
 
 @_THRIFTY
 @given(policies(*Section))
 def test_flags_say_what_the_kernel_must_look_at(said: list[PolicyRules]) -> None:
     """A part has its flag exactly if some access to it may be denied or reported."""
-    image = lower(merge(said))
+    (answers,) = (image := lower(merge(said))).subjects
     words = {
-        abi.SET_HAS_PATHS: [*image.unresolved, *(word for outcome in image.outcomes for word in outcome)],
-        abi.SET_HAS_CAPABILITIES: image.capabilities,
-        abi.SET_HAS_OPERATIONS: image.operations,
-        abi.SET_HAS_SPECIAL_FILES: image.operations[11:14],
-        abi.SET_HAS_SOCKETS: image.sockets.decisions,
-        abi.SET_HAS_NETWORK: [image.network_unresolved, *(port.decision for port in image.ports)],
+        abi.SET_HAS_PATHS: [*answers.unresolved, *(word for outcome in image.outcomes for word in outcome)],
+        abi.SET_HAS_CAPABILITIES: answers.capabilities,
+        abi.SET_HAS_OPERATIONS: answers.operations,
+        abi.SET_HAS_SPECIAL_FILES: answers.operations[11:14],
+        abi.SET_HAS_SOCKETS: answers.sockets.decisions,
+        abi.SET_HAS_NETWORK: [answers.network_unresolved, *(port.decision for port in image.ports)],
     }
     for flag, decisions in words.items():
         assert bool(image.flags & flag) == any(decisions)
-    exec_answers = ((each[0], each[9], each[10], each[11]) for each in (*image.outcomes, image.unresolved))
+    exec_answers = ((each[0], each[9], each[10], each[11]) for each in (*image.outcomes, answers.unresolved))
     assert bool(image.flags & abi.SET_HAS_PROVENANCE) == any(len(set(each)) > 1 for each in exec_answers)
     blocking = {word & abi.DECISION_VERDICT_MASK for part in words.values() for word in part} & {3, 4}
     assert bool(image.flags & abi.SET_MAY_BLOCK) == bool(blocking)
-    assert bool(image.prefixes) == bool(image.flags & abi.SET_HAS_NETWORK)
+    assert bool(answers.prefixes) == bool(image.flags & abi.SET_HAS_NETWORK)
 
 
 def test_no_policies_allow_everything_without_a_slot() -> None:
@@ -215,7 +216,7 @@ def test_no_policies_allow_everything_without_a_slot() -> None:
     assert image.automaton.root == abi.STATE_SINK | abi.OUTCOME_SILENT
     assert len(image.automaton.slots) == 0
     assert image.outcomes == ((0,) * abi.PATH_QUESTIONS,)
-    assert image.prefixes == ()
+    assert image.subjects[0].prefixes == ()
     assert image.ports == ()
 
 
@@ -233,7 +234,7 @@ def test_an_audit_policy_never_silences_an_enforced_default_of_audit() -> None:
     audited = Default(replace(_RULE, rule="default"), Mode.ENFORCE, Section.CAPABILITIES, Action.AUDIT)
     shadow = CapabilityRule(replace(_RULE, policy="a"), Mode.AUDIT, Action.ALLOW, frozenset([3]))
     image = lower(merge([PolicyRules(defaults=(audited,)), PolicyRules(capabilities=(shadow,))]))
-    assert judgement(image, image.capabilities[3]).audit == audited.reference
+    assert judgement(image, image.subjects[0].capabilities[3]).audit == audited.reference
 
 
 def test_equal_answers_share_a_class() -> None:
@@ -245,7 +246,7 @@ def test_equal_answers_share_a_class() -> None:
     )
     default = Default(replace(_RULE, rule="default"), Mode.ENFORCE, Section.EGRESS, Action.DENY)
     image = lower(merge([PolicyRules(networks=rules, defaults=(default,))]))
-    assert [(str(network), found) for network, found in image.prefixes] == [
+    assert [(str(network), found) for network, found in image.subjects[0].prefixes] == [
         ("::/0", 0),
         ("::ffff:0:0/96", 0),
         ("::ffff:a00:0/104", 1),
