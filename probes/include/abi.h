@@ -201,6 +201,7 @@ struct departure {
 struct process_memory {
 	__u64 subject; /* epoch << 32 | subject under that epoch */
 	__u32 tainted; /* 1: it runs code that is not its program's, so it is SUBJECT_UNKNOWN until it executes again */
+	__u32 pad;
 };
 
 /* Network. Addresses are 16 bytes in network order, IPv4 as ::ffff:a.b.c.d; the longest prefix wins. */

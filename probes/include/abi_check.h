@@ -11,22 +11,26 @@ _Static_assert(__builtin_offsetof(struct arena_slot, check) == 4, "struct arena_
 _Static_assert(sizeof(struct arena) == 16777216, "struct arena: size");
 _Static_assert(__builtin_offsetof(struct arena, slots) == 0, "struct arena: slots");
 
-_Static_assert(sizeof(struct outcome) == 112, "struct outcome: size");
+_Static_assert(sizeof(struct outcome) == 120, "struct outcome: size");
 _Static_assert(__builtin_offsetof(struct outcome, decisions) == 0, "struct outcome: decisions");
 _Static_assert(__builtin_offsetof(struct outcome, blocked) == 96, "struct outcome: blocked");
 _Static_assert(__builtin_offsetof(struct outcome, strictest) == 104, "struct outcome: strictest");
+_Static_assert(__builtin_offsetof(struct outcome, program) == 112, "struct outcome: program");
+_Static_assert(__builtin_offsetof(struct outcome, pad) == 116, "struct outcome: pad");
 
-_Static_assert(sizeof(struct policy_set) == 1200, "struct policy_set: size");
+_Static_assert(sizeof(struct policy_set) == 1216, "struct policy_set: size");
 _Static_assert(__builtin_offsetof(struct policy_set, flags) == 0, "struct policy_set: flags");
 _Static_assert(__builtin_offsetof(struct policy_set, nameless) == 4, "struct policy_set: nameless");
-_Static_assert(__builtin_offsetof(struct policy_set, unresolved) == 8, "struct policy_set: unresolved");
-_Static_assert(__builtin_offsetof(struct policy_set, network_unresolved) == 120, "struct policy_set: network_unresolved");
-_Static_assert(__builtin_offsetof(struct policy_set, capabilities) == 128, "struct policy_set: capabilities");
-_Static_assert(__builtin_offsetof(struct policy_set, operations) == 640, "struct policy_set: operations");
-_Static_assert(__builtin_offsetof(struct policy_set, sockets) == 768, "struct policy_set: sockets");
-_Static_assert(__builtin_offsetof(struct policy_set, socket_cells) == 1024, "struct policy_set: socket_cells");
-_Static_assert(__builtin_offsetof(struct policy_set, socket_rows) == 1120, "struct policy_set: socket_rows");
-_Static_assert(__builtin_offsetof(struct policy_set, socket_columns) == 1184, "struct policy_set: socket_columns");
+_Static_assert(__builtin_offsetof(struct policy_set, subject) == 8, "struct policy_set: subject");
+_Static_assert(__builtin_offsetof(struct policy_set, pad) == 12, "struct policy_set: pad");
+_Static_assert(__builtin_offsetof(struct policy_set, unresolved) == 16, "struct policy_set: unresolved");
+_Static_assert(__builtin_offsetof(struct policy_set, network_unresolved) == 136, "struct policy_set: network_unresolved");
+_Static_assert(__builtin_offsetof(struct policy_set, capabilities) == 144, "struct policy_set: capabilities");
+_Static_assert(__builtin_offsetof(struct policy_set, operations) == 656, "struct policy_set: operations");
+_Static_assert(__builtin_offsetof(struct policy_set, sockets) == 784, "struct policy_set: sockets");
+_Static_assert(__builtin_offsetof(struct policy_set, socket_cells) == 1040, "struct policy_set: socket_cells");
+_Static_assert(__builtin_offsetof(struct policy_set, socket_rows) == 1136, "struct policy_set: socket_rows");
+_Static_assert(__builtin_offsetof(struct policy_set, socket_columns) == 1200, "struct policy_set: socket_columns");
 
 _Static_assert(sizeof(struct anchor_key) == 8, "struct anchor_key: size");
 _Static_assert(__builtin_offsetof(struct anchor_key, epoch) == 0, "struct anchor_key: epoch");
@@ -38,8 +42,14 @@ _Static_assert(__builtin_offsetof(struct inode_memory, verdict) == 8, "struct in
 _Static_assert(__builtin_offsetof(struct inode_memory, anchor) == 16, "struct inode_memory: anchor");
 _Static_assert(__builtin_offsetof(struct inode_memory, pad) == 20, "struct inode_memory: pad");
 
-_Static_assert(sizeof(struct departure) == 4, "struct departure: size");
+_Static_assert(sizeof(struct departure) == 8, "struct departure: size");
 _Static_assert(__builtin_offsetof(struct departure, container) == 0, "struct departure: container");
+_Static_assert(__builtin_offsetof(struct departure, pad) == 4, "struct departure: pad");
+
+_Static_assert(sizeof(struct process_memory) == 16, "struct process_memory: size");
+_Static_assert(__builtin_offsetof(struct process_memory, subject) == 0, "struct process_memory: subject");
+_Static_assert(__builtin_offsetof(struct process_memory, tainted) == 8, "struct process_memory: tainted");
+_Static_assert(__builtin_offsetof(struct process_memory, pad) == 12, "struct process_memory: pad");
 
 _Static_assert(sizeof(struct prefix_key) == 24, "struct prefix_key: size");
 _Static_assert(__builtin_offsetof(struct prefix_key, prefix_bits) == 0, "struct prefix_key: prefix_bits");
@@ -61,8 +71,9 @@ _Static_assert(__builtin_offsetof(struct network_state, packets_denied) == 16, "
 _Static_assert(__builtin_offsetof(struct network_state, bytes_allowed) == 24, "struct network_state: bytes_allowed");
 _Static_assert(__builtin_offsetof(struct network_state, bytes_denied) == 32, "struct network_state: bytes_denied");
 
-_Static_assert(sizeof(struct socket_memory) == 8, "struct socket_memory: size");
+_Static_assert(sizeof(struct socket_memory) == 16, "struct socket_memory: size");
 _Static_assert(__builtin_offsetof(struct socket_memory, epoch) == 0, "struct socket_memory: epoch");
+_Static_assert(__builtin_offsetof(struct socket_memory, subject) == 8, "struct socket_memory: subject");
 
 _Static_assert(sizeof(struct counter_key) == 16, "struct counter_key: size");
 _Static_assert(__builtin_offsetof(struct counter_key, container) == 0, "struct counter_key: container");

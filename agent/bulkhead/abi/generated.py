@@ -8,7 +8,8 @@ from bulkhead.abi.maps import MapDefinition, MapFlag, MapType
 
 ABI_VERSION: Final[int] = 2  # raised when a map's shape changes: programs of another version never share maps
 MAX_CONTAINERS: Final[int] = 2048  # containers under policy on one node; index 0 means "none"
-MAX_SETS: Final[int] = 4096  # policy sets held at once, those being replaced included
+MAX_SETS: Final[int] = 4096  # policy sets held at once, those being replaced included, once a class of subjects
+MAX_SUBJECTS: Final[int] = 64  # classes of acting programs that one policy set tells apart
 MAX_OUTCOMES: Final[int] = 65536  # distinct answers of all path automata together
 ARENA_SLOTS: Final[int] = 2097152  # automaton slots of 8 bytes of all policy sets together
 ARENA_TAIL: Final[int] = 256  # slots after the last row, so that adding a byte never leaves the arena
@@ -46,6 +47,8 @@ STATE_UNKNOWN: Final[int] = 0xffffffff  # not a state: the path could not be res
 STATE_NAMELESS: Final[int] = 0xfffffffe  # not a state: no path leads to the object (pipes, memory files)
 STATE_NESTED: Final[int] = 0xfffffffd  # not a state: a file system's own access to the layer below it
 OUTCOME_SILENT: Final[int] = 0  # the outcome that allows every operation in silence
+SUBJECT_OTHER: Final[int] = 0  # none of the programs that the set names
+SUBJECT_UNKNOWN: Final[int] = 1  # not to be found out, or not itself any more: judged by whatever could hold for it
 RULING_EPOCH_SHIFT: Final[int] = 32
 SET_MAY_BLOCK: Final[int] = 1  # some decision of the set denies or kills
 SET_HAS_PATHS: Final[int] = 2  # exec or files say something
@@ -54,6 +57,7 @@ SET_HAS_CAPABILITIES: Final[int] = 8
 SET_HAS_OPERATIONS: Final[int] = 16
 SET_HAS_SPECIAL_FILES: Final[int] = 32  # operations says something of files: RawDevice, ProcMem, KernelSettings
 SET_HAS_SOCKETS: Final[int] = 64
+SET_HAS_SUBJECTS: Final[int] = 128  # it matters who acts
 SET_HAS_PROVENANCE: Final[int] = 256  # executing depends on where the file comes from
 RECORD_OBJECT_TRUNCATED: Final[int] = 1
 RECORD_EXECUTABLE_TRUNCATED: Final[int] = 2
@@ -141,6 +145,7 @@ class Linked(IntEnum):
     RESOLVE_PATH = 32514
     REPORT = 32515
     EMIT = 32516
+    FIND_SUBJECT = 32517
     WALK_UP = 32257
     WALK_ANCESTOR = 32258
     WALK_DOWN = 32259
@@ -168,23 +173,29 @@ class Arena(Structure):
 
 
 class Outcome(Structure):
-    """struct outcome, 112 bytes."""
+    """struct outcome, 120 bytes."""
 
     decisions: Array[c_uint64]  # by enum operation and enum question
     blocked: int  # bit N: decision N denies or kills
     strictest: int  # the strictest decision, named where a move is refused; 0 where none blocks
+    program: int  # subject that a program is which is executed from here
+    pad: int
     _fields_ = (
         ("decisions", c_uint64 * PATH_QUESTIONS),
         ("blocked", c_uint64),
         ("strictest", c_uint64),
+        ("program", c_uint32),
+        ("pad", c_uint32),
     )
 
 
 class PolicySet(Structure):
-    """struct policy_set, 1200 bytes."""
+    """struct policy_set, 1216 bytes."""
 
     flags: int  # SET_*
     nameless: int  # outcome of files that no path of the container names: pipes, memory files
+    subject: int  # whose entry this is
+    pad: int
     unresolved: Outcome  # where a path cannot be resolved
     network_unresolved: int  # decision where a packet cannot be read
     capabilities: Array[c_uint64]  # decisions by capability number
@@ -196,6 +207,8 @@ class PolicySet(Structure):
     _fields_ = (
         ("flags", c_uint32),
         ("nameless", c_uint32),
+        ("subject", c_uint32),
+        ("pad", c_uint32),
         ("unresolved", Outcome),
         ("network_unresolved", c_uint64),
         ("capabilities", c_uint64 * CAPABILITIES),
@@ -234,11 +247,26 @@ class InodeMemory(Structure):
 
 
 class Departure(Structure):
-    """struct departure, 4 bytes."""
+    """struct departure, 8 bytes."""
 
     container: int  # index in `containers`: goes on judging it wherever it is
+    pad: int
     _fields_ = (
         ("container", c_uint32),
+        ("pad", c_uint32),
+    )
+
+
+class ProcessMemory(Structure):
+    """struct process_memory, 16 bytes."""
+
+    subject: int  # epoch << 32 | subject under that epoch
+    tainted: int  # 1: it runs code that is not its program's, so it is SUBJECT_UNKNOWN until it executes again
+    pad: int
+    _fields_ = (
+        ("subject", c_uint64),
+        ("tainted", c_uint32),
+        ("pad", c_uint32),
     )
 
 
@@ -246,7 +274,7 @@ class PrefixKey(Structure):
     """struct prefix_key, 24 bytes."""
 
     prefix_bits: int  # counts from `set`: 32 + bits of the address
-    set: int
+    set: int  # that of the subject
     address: Array[c_uint8]
     _fields_ = (
         ("prefix_bits", c_uint32),
@@ -292,11 +320,13 @@ class NetworkState(Structure):
 
 
 class SocketMemory(Structure):
-    """struct socket_memory, 8 bytes."""
+    """struct socket_memory, 16 bytes."""
 
     epoch: int  # under which its outgoing connection was judged
+    subject: int  # epoch << 32 | subject of the process that used it last, where the set asks for that
     _fields_ = (
         ("epoch", c_uint64),
+        ("subject", c_uint64),
     )
 
 
@@ -458,7 +488,7 @@ MAPS: Final[tuple[MapDefinition, ...]] = (
         name="sets",
         type=MapType.ARRAY,
         key_bytes=4,
-        value_bytes=1200,
+        value_bytes=1216,
         entries=MAX_SETS,
         flags=MapFlag(0),
     ),
@@ -467,7 +497,7 @@ MAPS: Final[tuple[MapDefinition, ...]] = (
         name="outcomes",
         type=MapType.ARRAY,
         key_bytes=4,
-        value_bytes=112,
+        value_bytes=120,
         entries=MAX_OUTCOMES,
         flags=MapFlag(0),
     ),
@@ -566,7 +596,7 @@ MAPS: Final[tuple[MapDefinition, ...]] = (
         name="sockets",
         type=MapType.SK_STORAGE,
         key_bytes=4,
-        value_bytes=8,
+        value_bytes=16,
         entries=0,
         flags=MapFlag.NO_PREALLOC,
     ),
@@ -575,7 +605,7 @@ MAPS: Final[tuple[MapDefinition, ...]] = (
         name="departures",
         type=MapType.TASK_STORAGE,
         key_bytes=4,
-        value_bytes=4,
+        value_bytes=8,
         entries=0,
         flags=MapFlag.NO_PREALLOC,
     ),
@@ -596,6 +626,15 @@ MAPS: Final[tuple[MapDefinition, ...]] = (
         value_bytes=8,
         entries=MAX_CONTAINERS,
         flags=MapFlag(0),
+    ),
+    MapDefinition(
+        identifier=0x4214,
+        name="processes",
+        type=MapType.TASK_STORAGE,
+        key_bytes=4,
+        value_bytes=16,
+        entries=0,
+        flags=MapFlag.NO_PREALLOC,
     ),
     MapDefinition(
         identifier=0x420f,
@@ -641,6 +680,7 @@ __all__ = [
     "MAX_PREFIXES",
     "MAX_REPEATS",
     "MAX_SETS",
+    "MAX_SUBJECTS",
     "NAME_BYTES",
     "NOTICE_BYTES",
     "NetworkState",
@@ -656,6 +696,7 @@ __all__ = [
     "PolicySet",
     "PortKey",
     "PrefixKey",
+    "ProcessMemory",
     "Question",
     "RECORD_ARGUMENTS_TRUNCATED",
     "RECORD_EXECUTABLE_TRUNCATED",
@@ -675,6 +716,7 @@ __all__ = [
     "SET_HAS_PROVENANCE",
     "SET_HAS_SOCKETS",
     "SET_HAS_SPECIAL_FILES",
+    "SET_HAS_SUBJECTS",
     "SET_MAY_BLOCK",
     "SOCKET_CELLS",
     "SOCKET_COLUMNS",
@@ -686,6 +728,8 @@ __all__ = [
     "STATE_SINK",
     "STATE_UNKNOWN",
     "STATISTICS",
+    "SUBJECT_OTHER",
+    "SUBJECT_UNKNOWN",
     "SocketMemory",
     "Statistic",
     "Statistics",

@@ -21,7 +21,6 @@ class MapType(StrEnum):
     CGROUP_STORAGE = "CGROUP_STORAGE"
     RINGBUF = "RINGBUF"
     INODE_STORAGE = "INODE_STORAGE"
-    TASK_STORAGE = "TASK_STORAGE"
     SK_STORAGE = "SK_STORAGE"
     TASK_STORAGE = "TASK_STORAGE"
     CGROUP_BINDING = "CGROUP_BINDING"  # CGRP_STORAGE from kernel 6.2 (key: a descriptor), before it HASH by cgroup id
