@@ -116,7 +116,7 @@ class Enforcer:
         with look_at(container.pid or 1) as view, contextlib.ExitStack() as undo:
             seen = unite(bound.record.seen if bound else Sightings(), self._number(view))
             paths = seen.paths()
-            policy_set = merge(localise(rules, view.follow) for rules in policies)
+            policy_set = merge(localise(rules, view.links.follow) for rules in policies)
             signature = _signature(digest_of(policy_set, groups(paths)), paths)
             if bound and bound.record.signature == signature:
                 self._note_names(bound, container)

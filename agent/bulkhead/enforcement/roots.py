@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bulkhead.errors import NotEnforceable
-from bulkhead.node import mounts, symlinks
+from bulkhead.node import mounts
 from bulkhead.node.anchors import Anchor, open_anchors
+from bulkhead.node.symlinks import Links
 
 
 @dataclass(frozen=True)
 class RootView:
-    """A container's view of its files. `anchors` are open as long as the context of `look_at` is.
+    """A container's view of its files. `anchors` are open, and `links` can be followed, as long as the context of
+    `look_at` is.
 
     `prefixes` says where the root of each file system (dev_t, major << 20 | minor) is mounted.
     """
@@ -27,11 +29,7 @@ class RootView:
     anchors: tuple[Anchor, ...]
     places: frozenset[mounts.Place]
     prefixes: dict[int, bytes]
-    root: int
-
-    def follow(self, path: bytes) -> bytes:
-        """Where a path leads (`node.symlinks`)."""
-        return symlinks.follow(self.root, path)
+    links: Links
 
 
 @contextmanager
@@ -47,7 +45,7 @@ def look_at(pid: int) -> Iterator[RootView]:
     try:
         parsed = mounts.parse(table)
         with open_anchors(pid, mounts.views(parsed)) as found:
-            yield RootView(found.opened, mounts.places(parsed), _prefixes(parsed), root)
+            yield RootView(found.opened, mounts.places(parsed), _prefixes(parsed), Links(root))
     finally:
         os.close(root)
 
