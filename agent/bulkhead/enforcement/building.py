@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from bulkhead.errors import BulkheadError, DoesNotFit, NotEnforceable, StillBuil
 from bulkhead.policy.image import SetImage
 from bulkhead.policy.lower import digest_of, lower
 from bulkhead.policy.merge import PolicySet
-from bulkhead.policy.rules import NetworkRule, PathRule
+from bulkhead.policy.rules import Default, NetworkRule, PathRule
 
 MEMORY_BYTES = 768 << 20  # address space: three times what a set of 10,000 rules takes
 TIME_S = 300  # a hundred times what it takes; an emulated machine is thirty times slower
@@ -111,13 +111,20 @@ def is_quick(policy_set: PolicySet) -> bool:
     """Whether lowering a set takes tens of milliseconds whatever is in it."""
     wildcards = peers = 0
     for statement in policy_set.statements:
+        if not isinstance(statement, Default):
+            wildcards += _wildcards(statement.programs.by) + _wildcards(statement.programs.unless)
         if isinstance(statement, PathRule):
-            within = [pattern.rstrip("*").replace("**", "*") for pattern in statement.patterns]
-            wildcards += sum(pattern.count("*") + pattern.count("?") for pattern in within)
+            wildcards += _wildcards(statement.patterns)
         elif isinstance(statement, NetworkRule):
             peers += sum(1 + len(peer.excluded) for peer in statement.peers)
     rules = len(policy_set.statements)
     return rules <= _AT_ONCE_RULES and wildcards <= _AT_ONCE_WILDCARDS and peers <= _AT_ONCE_PEERS
+
+
+def _wildcards(patterns: Iterable[str]) -> int:
+    """Those that may multiply states."""
+    within = [pattern.rstrip("*").replace("**", "*") for pattern in patterns]
+    return sum(pattern.count("*") + pattern.count("?") for pattern in within)
 
 
 def build_apart(policy_set: PolicySet, groups: StartGroups) -> SetImage:
