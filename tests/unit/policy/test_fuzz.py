@@ -24,7 +24,8 @@ _PIECES = st.sampled_from([
     "apiVersion: bulkhead.dev/v1alpha1\n", "kind: SecurityPolicy\n", "metadata: {name: web}\n", "spec:\n",
     "  exec:\n", "  files: {default: Deny}\n", "    rules:\n", "    - {action: Deny, paths: [/a]}\n", "    - ",
     "action: Kill\n", "paths: [", '"/**"', "]", "{", "}", ": ", "\n", "---\n", "&a [*a]", "*a", "!!binary x", "? ",
-    "|\n", "\t", "\0", "\ud800", "\x85", "%YAML 1.2\n", "<<: *a", "1e999", "null", "~", "'", '"', "#", "- - - ", "[[[[", "\\",
+    "|\n",
+    "\t", "\0", "\ud800", "\x85", "%YAML 1.2\n", "<<: *a", "1e999", "null", "~", "'", '"', "#", "- - - ", "[[[[", "\\",
 ])  # fmt: skip
 
 
