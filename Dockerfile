@@ -35,16 +35,9 @@ RUN python3 -m venv /workshop \
         --constraint /requirements/constraints.txt --requirement /requirements/build.txt \
     && python3 -m venv --without-pip --system-site-packages /opt/bulkhead
 
-FROM workshop AS collector-packages
-RUN /workshop/bin/pip --python /opt/bulkhead/bin/python install --quiet --no-cache-dir --disable-pip-version-check \
-        --no-compile --only-binary :all: \
-        --constraint /requirements/constraints.txt --requirement /requirements/collector.txt \
-    && find /opt/bulkhead/lib -name '*.so' -exec strip --strip-unneeded {} + \
-    && python3 -m compileall -q -f --invalidation-mode unchecked-hash /opt/bulkhead/lib
-
-# The Kubernetes client's asynchronous half is a copy of the other one with dependencies of its own; the agent uses
-# threads.
-FROM workshop AS agent-packages
+# The Kubernetes client's asynchronous half is a copy of the other one with dependencies of its own; agent and controller
+# use threads.
+FROM workshop AS packages
 RUN /workshop/bin/pip --python /opt/bulkhead/bin/python install --quiet --no-cache-dir --disable-pip-version-check \
         --no-compile --only-binary :all: \
         --constraint /requirements/constraints.txt --requirement /requirements/agent.txt \
@@ -67,14 +60,14 @@ RUN /workshop/bin/pip wheel --quiet --no-cache-dir --disable-pip-version-check \
 FROM runtime AS collector
 ARG VERSION=unknown
 LABEL org.opencontainers.image.title="Bulkhead collector" \
-      org.opencontainers.image.description="Keeps and serves the violations that Bulkhead's agents report" \
+      org.opencontainers.image.description="Keeps and serves the violations that Bulkhead's agents report; sums up what they say of their nodes" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}"
 # A number, so that Kubernetes can tell that it is not root (runAsNonRoot).
 USER 65532
 ENTRYPOINT ["bulkhead"]
 CMD ["collector"]
-COPY --from=collector-packages /opt/bulkhead /opt/bulkhead
+COPY --from=packages /opt/bulkhead /opt/bulkhead
 COPY --from=project /out /
 
 FROM compiler AS agent
@@ -89,6 +82,6 @@ LABEL org.opencontainers.image.title="Bulkhead agent" \
 USER 0
 ENTRYPOINT ["bulkhead"]
 CMD ["agent"]
-COPY --from=agent-packages /opt/bulkhead /opt/bulkhead
+COPY --from=packages /opt/bulkhead /opt/bulkhead
 COPY probes /usr/share/bulkhead/probes
 COPY --from=project /out /

@@ -14,7 +14,7 @@ HEAD = """\
 <!-- Made from agent/bulkhead/monitoring/catalog.py by tools/gen_metrics.py: `make gen-metrics`. -->
 # Metrics and health
 
-Agent and collector answer over HTTP at the address of `--monitoring` (in the chart: port 7444 of their pods,
+All programs answer over HTTP at the address of `--monitoring` (in the chart: port 7444 of their pods,
 `monitoring`), without TLS and to anybody: nothing that is told there is a secret. The chart's `networkPolicy` says who
 may ask.
 
@@ -33,6 +33,8 @@ out of its node (`--remove`) is ready when it has (`removed`).
 **Ready is a collector that takes violations**: its loop turns (`loop`), and its store could be written to the last time
 that was tried, every five seconds where it could not (`store`). By gRPC, `grpc.health.v1.Health` says the same of
 `bulkhead.v1.Ingest`; `bulkhead.v1.Violations` goes on being served where the store cannot be written.
+
+**Ready is a controller that waits to be elected**, or leads and has listed all that it sums up (`watches`).
 
 No label has values that users make up: which container, policy or pod is meant is in the violations and in the
 `NodeState` objects (`bulkhead status`). The chart has alerts and a dashboard for these metrics: `monitoring` in its

@@ -24,19 +24,28 @@ ETCD_PEER = f"http://{LOOPBACK}:{ETCD_PEER_PORT}"
 
 def start(credentials: Credentials, folder: Path, ends: ExitStack) -> list[Program]:
     """A control plane that is ready, with its logs in `folder`; it ends when `ends` is closed. Raises `BenchError`."""
-    running = []
 
-    def begin(name: str, arguments: list[str]) -> Program:
+    def begin(name: str, arguments: list[str]) -> None:
         program = programs.start(name, arguments, folder)
         ends.callback(program.end)
         running.append(program)
-        return program
 
-    etcd = begin("etcd", etcd_arguments(folder / "etcd"))
-    api_server = begin("kube-apiserver", api_server_arguments(credentials))
-    wait_until_ready(credentials, [etcd, api_server])
+    running = start_api_server(credentials, folder, ends)
     begin("kube-controller-manager", controller_manager_arguments(credentials))
     begin("kube-scheduler", scheduler_arguments(credentials))
+    return running
+
+
+def start_api_server(credentials: Credentials, folder: Path, ends: ExitStack) -> list[Program]:
+    """An API server that is ready and its store, alone: what tests need that have no node. As `start` otherwise."""
+    running = []
+    for name, arguments in (
+        ("etcd", etcd_arguments(folder / "etcd")),
+        ("kube-apiserver", api_server_arguments(credentials)),
+    ):
+        running.append(programs.start(name, arguments, folder))
+        ends.callback(running[-1].end)
+    wait_until_ready(credentials, running)
     return running
 
 

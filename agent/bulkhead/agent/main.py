@@ -16,7 +16,6 @@ from bulkhead.agent.complaints import Complaints
 from bulkhead.agent.names import EnforcerNames
 from bulkhead.agent.pump import Pump
 from bulkhead.agent.source import Input
-from bulkhead.agent.supervisor import Supervisor
 from bulkhead.agent.sync import Sync
 from bulkhead.agent.vitals import Vitals
 from bulkhead.enforcement.building import Workshop
@@ -36,6 +35,7 @@ from bulkhead.report.reporter import Reporter
 from bulkhead.report.spool import Spool
 from bulkhead.report.stream import Stream
 from bulkhead.settings import Paths
+from bulkhead.supervisor import Supervisor
 
 SYNC_S = 0.5
 DRAIN_S = 5.0

@@ -10,7 +10,6 @@ import threading
 from contextlib import closing, nullcontext
 from pathlib import Path
 
-from bulkhead.agent.supervisor import Supervisor
 from bulkhead.kernel.instance import remove_instance
 from bulkhead.log import get_log
 from bulkhead.monitoring.checks import Check, Health, happened
@@ -19,6 +18,7 @@ from bulkhead.monitoring.server import MonitoringServer
 from bulkhead.report.disk import Disk
 from bulkhead.report.spool import lock_spool
 from bulkhead.settings import Paths
+from bulkhead.supervisor import Supervisor
 
 log = get_log()
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "run": ("bulkhead.cli.run", "run a command under policies, on this machine"),
     "agent": ("bulkhead.cli.agent", "the node agent"),
     "collector": ("bulkhead.cli.collector", "the central service"),
+    "controller": ("bulkhead.cli.controller", "keeps the status of policies true"),
     "events": ("bulkhead.cli.events", "show violations from a collector"),
     "status": ("bulkhead.cli.status", "which nodes enforce which policies, and why not"),
     "policy": ("bulkhead.cli.policy", "check, explain and render policies, offline"),

@@ -102,6 +102,10 @@ class Api:
         """Create an object in the collection `path`."""
         return self._exchange(Request("POST", path, query, body))
 
+    def put(self, path: str, body: Body) -> dict[str, Any]:
+        """Replace an object; where `body` has its resourceVersion, only that version of it: else `Conflict`."""
+        return self._exchange(Request("PUT", path, None, body))
+
     def patch(
         self, path: str, body: Body | Sequence[Body], content_type: str, query: Query | None = None
     ) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from bulkhead.kube.errors import Conflict
 from bulkhead.kube.objects import collection_path
 from bulkhead.log import get_log
 
-COMPONENT = "bulkhead-agent"
+COMPONENT = "bulkhead-controller"
 NOTE_BYTES = 1_024  # the API server takes no longer ones
 NAME_CHARACTERS = 253 - 17  # room for a dot and 16 digits
 

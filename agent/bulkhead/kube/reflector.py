@@ -76,10 +76,12 @@ class Reflector:
         on_event: Callable[[str, Object], None],
         *,
         field_selector: str = "",
+        label_selector: str = "",
         tuning: Tuning | None = None,
     ) -> None:
         self._api, self._path, self._on_replace, self._on_event = api, path, on_replace, on_event
-        self._selection = {"fieldSelector": field_selector} if field_selector else {}
+        selectors = {"fieldSelector": field_selector, "labelSelector": label_selector}
+        self._selection = {name: selector for name, selector in selectors.items() if selector}
         self._tuning = tuning or Tuning()
         self._stopping = threading.Event()
         self._sleep = self._tuning.sleep or self._stopping.wait

@@ -134,8 +134,20 @@ COLLECTOR = (
     STORE_LIMIT, STORE_FILES,
 )  # fmt: skip
 
+# The controller's
+
+LEADING = _gauge("controller_leading", "Whether this replica is the one that writes: 1 or 0.")
+JUDGED = _gauge(
+    "controller_policies", "Policies by whether their newest version is valid.", state="`accepted`, `refused`"
+)
+NODES = _gauge("controller_nodes", "Nodes whose agents say something.")
+STATUS_WRITES = _counter("controller_status_writes", "Statuses of policies that were written.")
+STATUS_FAILURES = _counter("controller_status_failures", "Statuses that could not be written; each is tried again.")
+CONTROLLER = (LEADING, JUDGED, NODES, STATUS_WRITES, STATUS_FAILURES)
+
 # What each program has
 PROGRAMS: dict[str, tuple[Metric, ...]] = {
     "agent": (*PROGRAM, *AGENT, *CLIENT),
     "collector": (*PROGRAM, *COLLECTOR),
+    "controller": (*PROGRAM, *CONTROLLER, *CLIENT),
 }

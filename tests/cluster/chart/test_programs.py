@@ -16,6 +16,7 @@ from bulkhead.cli import _parser, events
 from tests.cluster.chart.objects import CHART, NAMESPACE, Object, Objects, Render
 
 AGENT, COLLECTOR, UNINSTALL = ("DaemonSet", "agent"), ("Deployment", "collector"), ("Job", "uninstall")
+CONTROLLER = ("Deployment", "controller")
 TLS = Path("/etc/bulkhead/tls")
 
 
@@ -68,6 +69,38 @@ def test_the_collector_understands_its_arguments(render: Render) -> None:
     )
 
 
+def test_the_controller_understands_its_arguments(render: Render) -> None:
+    """It finds this release's agents and no others, and its own lease, which it may change."""
+    objects = render(release="my-bulkhead")
+    arguments = objects["Deployment", "my-bulkhead-controller"]["spec"]["template"]["spec"]["containers"][0]["args"]
+    understood = vars(_parser("controller").parse_args(arguments))
+    selector = dict(pair.split("=") for pair in understood["agents"].split(","))
+    agents = objects["DaemonSet", "my-bulkhead-agent"]["spec"]["template"]["metadata"]["labels"]
+    assert selector.items() <= agents.items()
+    assert selector["app.kubernetes.io/instance"] == "my-bulkhead"
+    assert (understood["namespace"], understood["lease"]) == (NAMESPACE, "my-bulkhead-controller")
+    rules = objects["Role", "my-bulkhead-controller"]["rules"]
+    assert [rule["resourceNames"] for rule in rules if "update" in rule["verbs"]] == [["my-bulkhead-controller"]]
+
+
+def test_a_controller_alone_has_no_disruption_budget(render: Render) -> None:
+    """One that allows no disruption would keep its node from ever being drained."""
+    assert ("PodDisruptionBudget", "bulkhead-controller") not in render({"controller": {"replicas": 1}})
+
+
+def test_agents_write_nodestates_only(render: Render) -> None:
+    """What is said of policies comes from the controller, which writes nothing else."""
+    objects = render()
+
+    def written(component: str) -> set[str]:
+        rules = objects["ClusterRole", f"bulkhead-{component}"]["rules"]
+        changes = {"create", "update", "patch"}
+        return {resource for rule in rules if changes & set(rule["verbs"]) for resource in rule["resources"]}
+
+    assert written("agent") == {"nodestates", "nodestates/status"}
+    assert written("controller") == {"securitypolicies/status", "clustersecuritypolicies/status", "events"}
+
+
 def test_events_finds_what_the_chart_makes(render: Render) -> None:
     """By its own constants: the subscribers' Secret, and the collector's pods and no others."""
     objects = render()
@@ -76,14 +109,14 @@ def test_events_finds_what_the_chart_makes(render: Render) -> None:
     wanted = dict(pair.split("=") for pair in events.SELECTOR.split(","))
     labels = {
         which: objects[which[0], f"bulkhead-{which[1]}"]["spec"]["template"]["metadata"]["labels"]
-        for which in (AGENT, COLLECTOR, UNINSTALL)
+        for which in (AGENT, COLLECTOR, CONTROLLER, UNINSTALL)
     }
     assert [which for which, found in labels.items() if wanted.items() <= found.items()] == [COLLECTOR]
     ports = {port["name"]: port["containerPort"] for port in pod(objects, *COLLECTOR)["containers"][0]["ports"]}
     assert ports["grpc"] == events.PORT
 
 
-@pytest.mark.parametrize(("kind", "component"), [AGENT, COLLECTOR])
+@pytest.mark.parametrize(("kind", "component"), [AGENT, COLLECTOR, CONTROLLER])
 def test_probes_ask_where_health_is_told(kind: str, component: str, render: Render) -> None:
     """Ready by /readyz, alive by /healthz, at the port of --monitoring."""
     objects = render()
@@ -124,7 +157,7 @@ def test_who_may_ask_for_metrics_is_said(render: Render) -> None:
     peers = [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}]
     for given, expected in (({}, []), ({"monitoringFrom": peers}, [peers])):
         objects = render({"networkPolicy": {"enabled": True, **given}})
-        for component in ("agent", "collector"):
+        for component in ("agent", "collector", "controller"):
             ingress = objects["NetworkPolicy", f"bulkhead-{component}"]["spec"]["ingress"]
             assert [rule["from"] for rule in ingress if rule["ports"][0]["port"] == "monitoring"] == expected
             assert all(rule["from"] for rule in ingress)
@@ -201,7 +234,7 @@ def test_the_agent_has_no_right_without_a_reason(render: Render) -> None:
     assert writable == {"/sys/fs/bpf", "/var/lib/bulkhead"}
 
 
-@pytest.mark.parametrize(("kind", "component"), [COLLECTOR, UNINSTALL])
+@pytest.mark.parametrize(("kind", "component"), [COLLECTOR, CONTROLLER, UNINSTALL])
 def test_others_meet_the_restricted_standard(kind: str, component: str, render: Render) -> None:
     """Neither root nor any capability nor anything of the host: Kubernetes's strictest standard."""
     spec = pod(render(), kind, component)
@@ -223,9 +256,9 @@ def test_only_who_asks_the_api_server_has_a_token(render: Render) -> None:
     objects = render()
     tokens = {
         component: pod(objects, kind, component)["automountServiceAccountToken"]
-        for kind, component in (AGENT, COLLECTOR, UNINSTALL)
+        for kind, component in (AGENT, COLLECTOR, CONTROLLER, UNINSTALL)
     }
-    assert tokens == {"agent": True, "collector": False, "uninstall": True}
+    assert tokens == {"agent": True, "collector": False, "controller": True, "uninstall": True}
 
 
 def test_apparmor_is_said_as_the_version_understands_it(render: Render) -> None:

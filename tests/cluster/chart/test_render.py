@@ -20,7 +20,9 @@ STORES = {
     "emptyDir": {"enabled": False},
 }
 WORKLOADS = {"DaemonSet", "Deployment", "Job"}
-CLUSTER_WIDE = {"ClusterRole", "ClusterRoleBinding"}
+CLUSTER_WIDE = {
+    "ClusterRole", "ClusterRoleBinding", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
+}  # fmt: skip
 COMBINATIONS = [*product(STORES, (False, True), (False, True), (False, True), ("1.29.0", "1.36.0-vendor.1"))]
 
 
@@ -34,8 +36,18 @@ def chosen(store: str, own_secrets: bool, network_policy: bool, uninstall: bool)
     }
 
 
-def expected(store: str, own_secrets: bool, network_policy: bool, uninstall: bool) -> set[tuple[str, str]]:
+def expected(
+    store: str, own_secrets: bool, network_policy: bool, uninstall: bool, kubernetes: str
+) -> set[tuple[str, str]]:
     """Objects of a combination."""
+    policies = {(f"ValidatingAdmissionPolicy{kind}", "bulkhead-agent") for kind in ("", "Binding")}
+    controller = {
+        (kind, "bulkhead-controller")
+        for kind in (
+            "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Deployment",
+            "PodDisruptionBudget",
+        )
+    }  # fmt: skip
     always = {
         ("ServiceAccount", "bulkhead-agent"),
         ("ClusterRole", "bulkhead-agent"),
@@ -49,9 +61,15 @@ def expected(store: str, own_secrets: bool, network_policy: bool, uninstall: boo
     hooks = {(kind, "bulkhead-uninstall") for kind in ("ServiceAccount", "Role", "RoleBinding", "Job")}
     return (
         always
+        | controller
+        | (policies if kubernetes != "1.29.0" else set())
         | ({("PersistentVolumeClaim", "bulkhead-collector")} if store == "claim" else set())
         | (set() if own_secrets else secrets)
-        | ({("NetworkPolicy", "bulkhead-agent"), ("NetworkPolicy", "bulkhead-collector")} if network_policy else set())
+        | (
+            {("NetworkPolicy", f"bulkhead-{who}") for who in ("agent", "collector", "controller")}
+            if network_policy
+            else set()
+        )
         | (hooks if uninstall else set())
     )
 
@@ -82,7 +100,7 @@ def test_every_combination_renders(combination: tuple[Any, ...], render: Render)
     """It has exactly its objects, in the release's namespace, usually labelled, and names none that is not there."""
     *shape, kubernetes = combination
     objects = render(chosen(*shape), kubernetes=kubernetes)
-    assert objects.keys() == expected(*shape)
+    assert objects.keys() == expected(*shape, kubernetes)
     there = (
         objects.keys() | {("Secret", name) for name in OWN_SECRETS.values()} | {("PersistentVolumeClaim", "own-claim")}
     )
@@ -117,6 +135,7 @@ def test_selectors_select_their_pods_only(render: Render) -> None:
     assert selected == {
         ("DaemonSet", "bulkhead-agent"): {"bulkhead-agent"},
         ("Deployment", "bulkhead-collector"): {"bulkhead-collector"},
+        ("Deployment", "bulkhead-controller"): {"bulkhead-controller"},
         ("Service", ""): {"bulkhead-collector"},
     }
 
@@ -137,7 +156,7 @@ def test_names_follow_the_release(release: str, values: dict[str, Any], prefix: 
     objects = render(values, release=release)
     assert {name for _, name in objects} == {
         f"{prefix}-{suffix}"
-        for suffix in ("agent", "collector", "uninstall", "agent-tls", "collector-tls", "client-tls")
+        for suffix in ("agent", "collector", "controller", "uninstall", "agent-tls", "collector-tls", "client-tls")
     }
     agent = objects["DaemonSet", f"{prefix}-agent"]["spec"]["template"]["spec"]["containers"][0]
     assert f"{prefix}-collector.{NAMESPACE}.svc:7443" in agent["args"]
@@ -166,9 +185,16 @@ def test_the_users_own_reach_the_objects(render: Render) -> None:
         "priorityClassName": "four",
     }
     objects = render(
-        {"agent": own, "collector": own, "commonLabels": {"five": "5"}, "imagePullSecrets": [{"name": "six"}]}
+        {
+            "agent": own,
+            "collector": own,
+            "controller": own,
+            "commonLabels": {"five": "5"},
+            "imagePullSecrets": [{"name": "six"}],
+        }
     )
-    for name in (("DaemonSet", "bulkhead-agent"), ("Deployment", "bulkhead-collector")):
+    deployments = [("Deployment", f"bulkhead-{who}") for who in ("collector", "controller")]
+    for name in (("DaemonSet", "bulkhead-agent"), *deployments):
         template = objects[name]["spec"]["template"]
         assert template["metadata"]["labels"]["team"] == "one"
         assert template["metadata"]["annotations"]["note"] == "two"

@@ -12,7 +12,10 @@ from tools.vm.kernels import fetched
 NAMESPACE = "bulkhead-system"
 RELEASE = "bulkhead"
 CHART = CHECKOUT / "deploy/helm/bulkhead"
-VALUES = ("--set", "collector.persistence.enabled=false", "--set", "agent.readinessPeriodSeconds=1")
+VALUES = (
+    "--set", "collector.persistence.enabled=false", "--set", "agent.readinessPeriodSeconds=1",
+    "--set", "controller.replicas=1",
+)  # fmt: skip
 KERNEL = "6.12"
 
 
@@ -48,7 +51,7 @@ def give_bundle(cluster: Cluster) -> None:
 def logs(cluster: Cluster) -> str:
     """What agents and collector said, and how their pods are."""
     told = [cluster.kubectl("--namespace", NAMESPACE, "describe", "pods", check=False)]
-    for component in ("agent", "collector"):
+    for component in ("agent", "collector", "controller"):
         selector = f"app.kubernetes.io/component={component}"
         told.append(
             cluster.kubectl(

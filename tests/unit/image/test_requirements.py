@@ -10,8 +10,6 @@ from pathlib import Path
 from tools.image import CHECKOUT
 
 REQUIREMENTS = CHECKOUT / "requirements"
-# What `bulkhead collector` never imports, and the collector's image has not
-AGENTS_ALONE = {"kubernetes"}
 
 
 def _names(file: Path) -> set[str]:
@@ -20,12 +18,11 @@ def _names(file: Path) -> set[str]:
 
 
 def test_images_have_what_the_project_depends_on() -> None:
-    """The agent's image has all dependencies of pyproject.toml, the collector's all but the agent's own."""
+    """Both images have all dependencies of pyproject.toml."""
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
     wanted = {re.split(r"[=<>~ ]", dependency)[0] for dependency in project["dependencies"]}
-    collector = _names(REQUIREMENTS / "collector.txt")
-    assert collector | _names(REQUIREMENTS / "agent.txt") == wanted
-    assert wanted - collector == AGENTS_ALONE
+    assert _names(REQUIREMENTS / "collector.txt") == wanted
+    assert _names(REQUIREMENTS / "agent.txt") == set()
     assert "-r collector.txt" in (REQUIREMENTS / "agent.txt").read_text().splitlines()
 
 
@@ -39,7 +36,7 @@ def test_every_package_of_an_image_is_pinned() -> None:
 
 
 def test_the_asynchronous_kubernetes_client_is_not_used() -> None:
-    """It is not in the agent's image."""
+    """It is not in the images."""
     imported = set()
     for file in (CHECKOUT / "agent/bulkhead").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):

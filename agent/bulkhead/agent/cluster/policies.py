@@ -2,7 +2,7 @@
 
 A new version of a policy that is refused does not take the old one's place: that stays in force until the policy is
 mended or removed, over a restart of the agent too, because the last good version of each is kept on disk. Next step:
-`agent.cluster.source` selects, `agent.cluster.telling` reports.
+`agent.cluster.source` selects, `agent.cluster.telling` reports, the controller says what is accepted.
 """
 
 from __future__ import annotations
@@ -16,25 +16,15 @@ from typing import Any
 from bulkhead.enforcement.admission import misfit
 from bulkhead.errors import Problem
 from bulkhead.files import write_whole
+from bulkhead.kube.policy_key import POLICY_KINDS, PolicyKey, key_of
 from bulkhead.log import get_log
 from bulkhead.policy.model import API_VERSION, Policy
 from bulkhead.policy.parse import parse_object
 from bulkhead.policy.resolve import resolve
 from bulkhead.policy.rules import PolicyRules
+from bulkhead.policy.seen import Seen
 
 log = get_log()
-
-
-@dataclass(frozen=True, order=True)
-class PolicyKey:
-    """Which policy; the namespace is empty where the kind has none."""
-
-    kind: str
-    namespace: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.namespace}/{self.name}".replace(" /", " ")
 
 
 @dataclass(frozen=True)
@@ -56,6 +46,11 @@ class Known:
     problems: tuple[Problem, ...] = ()
 
     @property
+    def uid(self) -> str:
+        """Of the object."""
+        return str(self.value["metadata"]["uid"])
+
+    @property
     def generation(self) -> int:
         """Of the newest version."""
         return int(self.value["metadata"]["generation"])
@@ -71,6 +66,7 @@ class Policies:
         self._folder = accepted
         self._known: dict[PolicyKey, Known] = {}
         self._prepared: dict[tuple[PolicyKey, str, int], _Read] = {}
+        self._seen = {kind: Seen() for kind in POLICY_KINDS}
         accepted.mkdir(parents=True, exist_ok=True)
 
     def prepare(self, key: PolicyKey, value: Mapping[str, Any]) -> None:
@@ -97,12 +93,16 @@ class Policies:
         if known and known.generation == value["metadata"]["generation"]:
             self._known[key] = Known(value, known.accepted, known.problems)  # the status has changed
             return
+        if known:
+            self._seen[key.kind].remove(known.uid, known.generation)
         self._known[key] = self._read(key, value, known)
+        self._seen[key.kind].add(self._known[key].uid, self._known[key].generation)
 
     def remove(self, key: PolicyKey) -> None:
         """A policy is gone."""
         known = self._known.pop(key, None)
         if known:
+            self._seen[key.kind].remove(known.uid, known.generation)
             self._file(known.value).unlink(missing_ok=True)
             log.info("policy_removed", policy=str(key))
 
@@ -115,6 +115,10 @@ class Policies:
     def accepted(self) -> tuple[Accepted, ...]:
         """What is in force, in a fixed order."""
         return tuple(known.accepted for _, known in sorted(self._known.items()) if known.accepted)
+
+    def seen(self) -> dict[str, str]:
+        """A word a kind for all versions that are known (`policy.seen`)."""
+        return {kind: seen.word() for kind, seen in self._seen.items()}
 
     def known(self) -> dict[PolicyKey, Known]:
         """Every policy's object and what became of it."""
@@ -153,12 +157,6 @@ class Policies:
 
     def _file(self, value: Mapping[str, Any]) -> Path:
         return self._folder / f"{value['metadata']['uid']}.json"
-
-
-def key_of(kind: str, value: Mapping[str, Any]) -> PolicyKey:
-    """The key of an object of a kind."""
-    metadata = value["metadata"]
-    return PolicyKey(kind, metadata.get("namespace", ""), metadata["name"])
 
 
 def _version(key: PolicyKey, value: Mapping[str, Any]) -> tuple[PolicyKey, str, int]:

@@ -7,8 +7,8 @@ no longer says that it runs. Next step: `agent.sync`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from bulkhead.agent.cluster.pods import Pod, PodContainer
 from bulkhead.agent.cluster.policies import Accepted
@@ -39,6 +39,17 @@ class Selected:
         return self.pod.cgroup_uid, self.container.id
 
 
+@dataclass(frozen=True)
+class Look:
+    """What was found at one look: the selected containers that are here, by cgroup id, and what was known of policies.
+
+    `seen` has a word a kind (`policy.seen`); empty before all was known.
+    """
+
+    placed: Mapping[int, Selected] = field(default_factory=dict)
+    seen: Mapping[str, str] = field(default_factory=dict)
+
+
 class ClusterSource:
     """`agent.source.Source` over what the API server tells.
 
@@ -51,7 +62,7 @@ class ClusterSource:
         self._cgroups = cgroups
         self._version = NEVER
         self._selected: tuple[Selected, ...] = ()
-        self._placed: dict[int, Selected] = {}
+        self._look = Look()
         self._pods: set[str] = set()
         self._representatives = Representatives()
 
@@ -67,9 +78,9 @@ class ClusterSource:
         self._forget_departed(snapshot, {uid for uid, _ in found})
         present = [(selected, found[selected.name]) for selected in self._selected if selected.name in found]
         placed = {cgroup.id: selected for selected, cgroup in present}
-        if self._placed.keys() - placed:  # some have ended: look no more for those that only we remember
+        if self._look.placed.keys() - placed:  # some have ended: look no more for those that only we remember
             self._version = NEVER
-        self._placed = placed
+        self._look = Look(placed, snapshot.seen)
         processes = self._representatives.of(cgroup for _, cgroup in present)
         return tuple(_assignment(selected, cgroup, processes.get(cgroup.id)) for selected, cgroup in present)
 
@@ -78,13 +89,13 @@ class ClusterSource:
         uid = pod_uid(container.cgroup.parent.name)
         return uid in ("", *self._pods) or not container.cgroup.is_dir()
 
-    def placed(self) -> dict[int, Selected]:
-        """The selected containers that were found at the last look, by cgroup id."""
-        return dict(self._placed)
+    def look(self) -> Look:
+        """What the last look found."""
+        return self._look
 
     def _select(self, snapshot: Snapshot) -> Iterator[Selected]:
         lasting: dict[str, list[PodContainer]] = {}
-        for each in self._placed.values():
+        for each in self._look.placed.values():
             lasting.setdefault(each.pod.uid, []).append(each.container)
         pods = [with_lasting(pod, lasting.get(pod.uid, [])) for pod in (*snapshot.pods, *snapshot.departed)]
         self._pods = {pod.cgroup_uid for pod in pods}

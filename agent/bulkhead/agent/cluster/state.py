@@ -10,26 +10,30 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bulkhead.agent.cluster.pods import Pod, parse_pod
-from bulkhead.agent.cluster.policies import Accepted, Known, Policies, PolicyKey, key_of
+from bulkhead.agent.cluster.policies import Accepted, Known, Policies
+from bulkhead.kube.policy_key import POLICY_KINDS, PolicyKey, key_of
 
-POLICY_KINDS = ("SecurityPolicy", "ClusterSecurityPolicy")
 KINDS = frozenset({*POLICY_KINDS, "Pod", "Namespace"})
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The state at one moment. `departed` are pods of which only containers are left, if anything."""
+    """The state at one moment. `departed` are pods of which only containers are left, if anything.
+
+    `seen` has a word a kind of policy for the versions that are known (`policy.seen`).
+    """
 
     version: int
     policies: tuple[Accepted, ...]
     pods: tuple[Pod, ...]
     departed: tuple[Pod, ...]
     namespaces: Mapping[str, Mapping[str, str]]
+    seen: Mapping[str, str] = field(default_factory=dict)
 
 
 class ClusterState:
@@ -90,6 +94,7 @@ class ClusterState:
                     tuple(self._pods.values()),
                     tuple(self._departed.values()),
                     dict(self._namespaces),
+                    self._policies.seen(),
                 )
             return self._snapshot
 

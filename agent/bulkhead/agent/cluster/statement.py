@@ -1,4 +1,4 @@
-"""What an agent says of its node and of policies, as the objects that it writes. Pure; times are given.
+"""What an agent says of its node, as the object that it writes. Pure; times are given.
 
 The numbers are those of what was put into force, not of what should be: a container counts as enforced when its newest
 assignment was made so. Next step: `agent.cluster.telling` writes what is made here.
@@ -7,18 +7,17 @@ assignment was made so. Next step: `agent.cluster.telling` writes what is made h
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bulkhead import __version__
-from bulkhead.agent.cluster.policies import Accepted, Known, PolicyKey
+from bulkhead.agent.cluster.policies import Accepted, Known
 from bulkhead.agent.cluster.source import Selected
 from bulkhead.agent.source import Assignment
 from bulkhead.agent.sync import Failure
+from bulkhead.kube.policy_key import PolicyKey
 from bulkhead.policy.model import API_VERSION
 from bulkhead.policy.model.node_state import MAX_FAILURES, MAX_POLICIES, MAX_REASON
-
-MAX_MESSAGE = 32_768  # of a condition
 
 
 @dataclass(frozen=True)
@@ -32,12 +31,16 @@ class NodeFacts:
 
 @dataclass(frozen=True)
 class Enforcement:
-    """What was found at one moment: policies, the containers that they select, what is in force, what failed."""
+    """What was found at one moment: policies, the containers that they select, what is in force, what failed.
+
+    `seen` has a word a kind for the policies that were known when containers were selected (`policy.seen`).
+    """
 
     policies: Mapping[PolicyKey, Known]
     placed: Mapping[int, Selected]
     applied: Mapping[int, Assignment]
     failures: tuple[Failure, ...]
+    seen: Mapping[str, str] = field(default_factory=dict)
 
 
 class Since:
@@ -81,35 +84,9 @@ def node_state(
             "bootId": facts.boot_id,
             "conditions": [ready],
             "policies": policies[:MAX_POLICIES],
+            "seen": [{"kind": kind, "digest": digest} for kind, digest in sorted(found.seen.items())],
             "failures": failures[:MAX_FAILURES],
         },
-    }
-
-
-def condition(kind: str, true: bool, reason: str, message: str, since: str) -> dict[str, Any]:
-    """A condition in Kubernetes' form."""
-    status = "True" if true else "False"
-    return {
-        "type": kind, "status": status, "reason": reason, "message": message[:MAX_MESSAGE], "lastTransitionTime": since,
-    }  # fmt: skip
-
-
-def acceptance(key: PolicyKey, known: Known, now: str) -> dict[str, Any] | None:
-    """The policy with the status that says whether it is accepted; None where its status says so already."""
-    told = (known.value.get("status") or {}).get("conditions") or []
-    old: dict[str, Any] = next((each for each in told if each["type"] == "Accepted"), {})
-    new = condition("Accepted", not known.problems, *_reason(known), since=now)
-    new["observedGeneration"] = known.generation
-    if old.get("status") == new["status"]:
-        new["lastTransitionTime"] = old["lastTransitionTime"]
-    if old == new:
-        return None
-    metadata = {"name": key.name, **({"namespace": key.namespace} if key.namespace else {})}
-    return {
-        "apiVersion": API_VERSION,
-        "kind": key.kind,
-        "metadata": metadata,
-        "status": {"observedGeneration": known.generation, "conditions": [new]},
     }
 
 
@@ -121,14 +98,6 @@ def refusal(known: Known) -> str:
     if known.accepted:
         return f"{problems}. Generation {known.accepted.generation} stays enforced"
     return f"{problems}. Nothing of it is enforced"
-
-
-def _reason(known: Known) -> tuple[str, str]:
-    if known.problems:
-        return "Refused", refusal(known)
-    if known.accepted and known.accepted.policy.spec.mode == "Disabled":
-        return "Disabled", "the policy is valid; it is disabled, and nothing of it is enforced"
-    return "Valid", "the policy is valid; NodeState objects say which nodes enforce it"
 
 
 def _by_policy(found: Enforcement) -> Iterable[tuple[Accepted, list[int]]]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from bulkhead.agent.cluster.state import POLICY_KINDS, ClusterState
+from bulkhead.agent.cluster.state import ClusterState
 from bulkhead.kube.client import Api
 from bulkhead.kube.metrics import client_samples
 from bulkhead.kube.objects import collection_path
+from bulkhead.kube.policy_key import POLICY_KINDS
 from bulkhead.kube.reflector import Reflector
 from bulkhead.monitoring.exposition import Sample
 

@@ -40,6 +40,13 @@ class Failure(Model):
     since: Time = Field(description="Since when.")
 
 
+class SeenPolicies(Model):
+    """Which versions of the policies of one kind the agent knew when it looked last."""
+
+    kind: str = Field(max_length=63, description="`SecurityPolicy` or `ClusterSecurityPolicy`.")
+    digest: str = Field(max_length=64, description="A word for the set of their uids and generations.")
+
+
 class NodeStatus(Model):
     """What is true of the node."""
 
@@ -53,6 +60,11 @@ class NodeStatus(Model):
     )
     policies: list[PolicyOnNode] = Field(
         default=[], max_length=MAX_POLICIES, description="Policies that select a running container of the node."
+    )
+    seen: list[SeenPolicies] = Field(
+        default=[],
+        max_length=2,
+        description="What the agent knew of policies: one of which it says nothing selects nothing here.",
     )
     failures: list[Failure] = Field(
         default=[], max_length=MAX_FAILURES, description="What is not enforced; the first 50 by name."

@@ -1,4 +1,4 @@
-"""What the agents report in a policy's `status`. Written by them only: the parser drops it from documents."""
+"""What the controller says in a policy's `status`. Written by it only: the parser drops it from documents."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class Condition(Model):
     """One statement, in the form that Kubernetes gives to conditions."""
 
     type: Annotated[str, Field(max_length=316)] = Field(
-        description="Of a policy `Accepted`: the document is valid, and `Enforced`: every node that should enforce it "
-        "does; of a node `Ready`: its agent enforces."
+        description="Of a policy `Accepted`: it is valid; `Enforced`: every node that should enforce it does; "
+        "`Degraded`: something is in the way. Of a node `Ready`: its agent enforces."
     )
     status: Literal["True", "False", "Unknown"] = Field(description="Whether it is so.")
     reason: str = Field(max_length=1024, description="Why, in one word.")
@@ -33,8 +33,10 @@ class Nodes(Model):
 
 
 class Status(Model):
-    """What the agents report."""
+    """What the controller sums up of what agents say."""
 
     observed_generation: int | None = Field(default=None, description="The generation that was looked at last.")
-    conditions: list[Condition] = Field(default=[], max_length=16, description="`Accepted` and `Enforced`, and why.")
+    conditions: list[Condition] = Field(
+        default=[], max_length=16, description="`Accepted`, `Enforced`, `Degraded`, and why."
+    )
     nodes: Nodes | None = Field(default=None, description="How many nodes enforce the policy.")

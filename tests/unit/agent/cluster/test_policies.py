@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bulkhead.agent.cluster.policies import Policies, PolicyKey
+from bulkhead.agent.cluster.policies import Policies
+from bulkhead.kube.policy_key import PolicyKey
 from tests.unit.agent.cluster.objects import broken, policy
 
 KIND = "SecurityPolicy"

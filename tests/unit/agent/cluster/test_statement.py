@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from bulkhead.agent.cluster.pods import parse_pod
-from bulkhead.agent.cluster.policies import Policies, PolicyKey
+from bulkhead.agent.cluster.policies import Policies
 from bulkhead.agent.cluster.source import Selected
-from bulkhead.agent.cluster.statement import Enforcement, NodeFacts, Since, acceptance, condition, node_state
+from bulkhead.agent.cluster.statement import Enforcement, NodeFacts, Since, node_state
 from bulkhead.agent.source import Assignment
 from bulkhead.agent.sync import Failure
+from bulkhead.kube.conditions import condition
+from bulkhead.kube.policy_key import PolicyKey
 from bulkhead.node.container import Container
 from bulkhead.policy.model.node_state import NodeState
 from tests.unit.agent.cluster.objects import broken, pod, policy
@@ -64,19 +66,3 @@ def test_failures_name_what_and_why(tmp_path: Path) -> None:
     assert [each["object"] for each in failures] == ["SecurityPolicy shop/no-id", "shop/web-0/web"]
     assert "Generation 1 stays enforced" in failures[0]["reason"]
     assert failures[1]["reason"] == "no room"
-
-
-def test_acceptance_is_written_once(tmp_path: Path) -> None:
-    """Not again where the object's status says it already; the time is that of the change."""
-    known = found(tmp_path, applied=True).policies[KEY]
-    body = acceptance(KEY, known, "T1")
-    assert body is not None
-    policies = Policies(tmp_path)
-    policies.put(KEY, policy() | {"status": body["status"]})
-    assert acceptance(KEY, policies.known()[KEY], "T2") is None
-    policies.put(KEY, broken() | {"status": body["status"]})
-    refused = acceptance(KEY, policies.known()[KEY], "T3")
-    assert refused is not None
-    (told,) = refused["status"]["conditions"]
-    assert (told["status"], told["reason"], told["observedGeneration"]) == ("False", "Refused", 2)
-    assert (told["lastTransitionTime"], refused["status"]["observedGeneration"]) == ("T3", 2)

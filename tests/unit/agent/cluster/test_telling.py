@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from bulkhead.agent.cluster import telling
 from bulkhead.agent.cluster.source import ClusterSource
 from bulkhead.agent.cluster.state import KINDS, ClusterState
 from bulkhead.agent.cluster.statement import NodeFacts
@@ -16,11 +17,9 @@ from bulkhead.agent.sync import Sync
 from bulkhead.enforcement.enforcer import Enforcer
 from bulkhead.errors import KernelUnable, Unreachable
 from bulkhead.kube.client import Api
-from bulkhead.kube.errors import NotFound
 from bulkhead.node.kubepods import ContainerCgroups
 from tests.unit.agent.cluster.objects import broken, policy
 
-POLICY = "/apis/bulkhead.dev/v1alpha1/namespaces/shop/securitypolicies/no-id/status"
 NODE = "/apis/bulkhead.dev/v1alpha1/nodestates/vm0"
 
 
@@ -97,31 +96,44 @@ def test_the_node_is_told_when_it_changes(api: RecordingApi, teller: Teller, par
     assert [ready(body) for _, body in api.sent[1:]] == [("False", "Starting"), ("True", "Enforcing")]
 
 
-def test_a_refusal_is_told_on_the_policy_and_as_an_event(
+def test_policies_are_not_written_to(
     api: RecordingApi, teller: Teller, state: ClusterState, parts: tuple[ClusterSource, Sync]
 ) -> None:
-    """With the field and the remedy."""
+    """A refusal is in the NodeState, with the field and what stays in force; the controller tells it on the policy."""
     state.change("SecurityPolicy", "ADDED", policy())
     state.change("SecurityPolicy", "MODIFIED", broken())
     teller.tell(*parts)
-    told = dict(api.sent)
-    (condition,) = told[POLICY]["status"]["conditions"]
-    assert (condition["status"], condition["reason"]) == ("False", "Refused")
-    assert "spec.exec.rules[0].paths[0]" in condition["message"]
-    (event,) = [body for path, body in api.sent if "/events" in path]
-    assert "Generation 1 stays enforced" in str(event)
+    assert {path for path, _ in api.sent} == {NODE, f"{NODE}/status"}
+    (failure,) = api.sent[-1][1]["status"]["failures"]
+    assert "spec.exec.rules[0].paths[0]" in failure["reason"]
+    assert "Generation 1 stays enforced" in failure["reason"]
 
 
-def test_a_policy_that_went_meanwhile_holds_nothing_up(
-    api: RecordingApi, teller: Teller, state: ClusterState, parts: tuple[ClusterSource, Sync]
+def test_what_was_heard_is_told_a_little_later(
+    api: RecordingApi, state: ClusterState, parts: tuple[ClusterSource, Sync], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its status cannot be written, and need not be."""
+    """Of a policy that selects nothing here: not by every node at once; a status of a policy is nothing to be heard."""
+    now = [0.0]
+    monkeypatch.setattr(telling.time, "monotonic", lambda: now[0])
+    teller = Teller(cast(Api, api), NodeFacts("vm0", "6.12", "boot"), state, chance=lambda: 0.5)
+    parts[1].step()
     teller.tell(*parts)
     state.change("SecurityPolicy", "ADDED", policy())
-    api.failure = NotFound("gone", 404)
-    before = list(api.sent)
+    parts[1].step()
     teller.tell(*parts)
-    assert api.sent == before
+    before = len(api.sent)
+    now[0] = telling.SEEN_S
+    teller.tell(*parts)
+    assert len(api.sent) == before + 1
+    first, last = (body["status"]["seen"] for _, body in (api.sent[1], api.sent[-1]))
+    assert [each["kind"] for each in last] == ["ClusterSecurityPolicy", "SecurityPolicy"]
+    assert first[0] == last[0]
+    assert first[1] != last[1]
+    state.change("SecurityPolicy", "MODIFIED", policy() | {"status": {"nodes": {"desired": 1, "enforced": 1}}})
+    parts[1].step()
+    now[0] = 3 * telling.SEEN_S
+    teller.tell(*parts)
+    assert len(api.sent) == before + 1
 
 
 def test_what_was_not_written_is_written_later(

@@ -1,6 +1,6 @@
-"""Runs the agent's tasks in threads, and ends the agent when one of them fails.
+"""Runs a program's tasks in threads, and ends the program when one of them fails.
 
-The only place that catches everything: a task that died in silence would be an agent that looks well and is not. What
+The only place that catches everything: a task that died in silence would be a program that looks well and is not. What
 is enforced lives in the kernel and goes on.
 """
 
@@ -42,7 +42,7 @@ class Supervisor:
         if isinstance(failure, BulkheadError):
             raise failure
         if failure is not None:
-            raise InternalError(f"a task of the agent failed: {failure!r}; what is enforced goes on") from failure
+            raise InternalError(f"a task failed: {failure!r}; what is enforced goes on") from failure
 
     def join(self, timeout_s: float) -> None:
         """Wait for tasks that were told to stop."""

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from bulkhead.agent.supervisor import Supervisor
 from bulkhead.errors import Damaged, InternalError
+from bulkhead.supervisor import Supervisor
 
 
 def terminate_once_handled(before: object) -> None:
