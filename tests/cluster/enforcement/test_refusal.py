@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bulkhead.kube.conditions import find
 from bulkhead.policy.locate import documents
 from tests.cluster.enforcement.shop import Shop
 from tools.cluster.cluster import Cluster
@@ -25,7 +26,7 @@ def test_a_refused_version_is_told_and_the_good_one_stays(shop: Shop) -> None:
     bad["spec"]["exec"]["rules"][0] = NOT_PLAIN
     shop.apply(bad)
     shop.kubectl("wait", "secpol/web", "--for=condition=Accepted=false", "--timeout=60s")
-    (condition,) = shop.policy()["status"]["conditions"]
+    condition = find(shop.policy()["status"]["conditions"], "Accepted")
     assert condition["reason"] == "Refused"
     assert "spec.exec.rules[0].paths[0]" in condition["message"]
     assert f"Generation {good['metadata']['generation']} stays enforced" in condition["message"]
