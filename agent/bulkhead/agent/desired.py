@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bulkhead.enforcement.admission import misfit
 from bulkhead.errors import Problem, UsageError
 from bulkhead.files import write_whole
 from bulkhead.log import get_log
@@ -103,9 +104,12 @@ class PolicyFolder:
 
     def _parse(self, path: Path) -> tuple[tuple[PolicyRules, ...], tuple[Problem, ...]]:
         try:
-            return load_policies([path], self._labels)
+            rules, problems = load_policies([path], self._labels)
         except UsageError as error:  # it cannot be read, or went meanwhile
             return (), (Problem(str(path), 0, "", str(error)),)
+        found = [(each, misfit(each, (str(path), 0), "")) for each in rules]
+        misfits = (problem for _, problem in found if problem)
+        return tuple(each for each, problem in found if problem is None), (*problems, *misfits)
 
     def _forget_all_but(self, present: Mapping[Path, object]) -> None:
         names = {path.name for path in present}

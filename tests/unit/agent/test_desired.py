@@ -63,6 +63,17 @@ def test_a_broken_file_keeps_what_it_said(folder: PolicyFolder, tmp_path: Path) 
     assert folder.rules()[0].paths[0].patterns == ("/y",)
 
 
+def test_a_file_with_patterns_that_explode_keeps_what_it_said(folder: PolicyFolder, tmp_path: Path) -> None:
+    """It is refused before it takes the old one's place; beside it another document is good."""
+    exploding = GOOD.replace("/x", f"'/d/*a{'?' * 40}'")
+    write(tmp_path, "a", exploding)
+    assert not folder.read()
+    assert folder.rules()[0].paths[0].patterns == ("/x",)
+    write(tmp_path, "b", exploding + "---" + GOOD.replace("NAME", "good"))
+    assert folder.read()
+    assert names(folder) == ["a", "good"]
+
+
 def test_a_file_that_was_never_good_leaves_its_good_documents(tmp_path: Path) -> None:
     """One bad document refuses itself only."""
     write(tmp_path, "a", GOOD + "---" + GOOD.replace("Deny", "Denny").replace("NAME", "bad"))
