@@ -5,14 +5,17 @@ Next step: `agent.sync`.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulkhead.agent.desired import PolicyFolder
 from bulkhead.agent.metrics import policy_samples
 from bulkhead.agent.source import Assignment
 from bulkhead.errors import BulkheadError
+from bulkhead.log import get_log
 from bulkhead.monitoring.exposition import Sample
 from bulkhead.node import cgroups
 from bulkhead.node.container import Container
@@ -23,22 +26,37 @@ if TYPE_CHECKING:
 
 INIT = 1
 
+log = get_log()
+
 
 class CgroupSource:
-    """`agent.source.Source` over a folder of policies and a shell pattern of cgroups."""
+    """`agent.source.Source` over a folder of policies and a shell pattern of cgroups.
+
+    Cgroups that hold the agent itself are left out: under a policy that denies it what it needs, it could not take that
+    back.
+    """
 
     def __init__(self, policies: PolicyFolder, pattern: str) -> None:
         self._policies = policies
         self._pattern = pattern
+        self._left_out: frozenset[Path] = frozenset()
         self._representatives = Representatives()
 
     def read(self) -> tuple[Assignment, ...]:
         """Look at both."""
         self._policies.read()
         rules = self._policies.rules()
-        found = cgroups.expand(self._pattern)
+        found = self._without_own(cgroups.expand(self._pattern))
         processes = self._representatives.of(found)
         return tuple(Assignment(_container(cgroup, processes.get(cgroup.id)), rules) for cgroup in found)
+
+    def _without_own(self, found: tuple[cgroups.Cgroup, ...]) -> tuple[cgroups.Cgroup, ...]:
+        own = cgroups.above(os.getpid())
+        left_out = frozenset(each.path for each in found if each.id in own)
+        for path in left_out - self._left_out:
+            log.warning("own_cgroup_left_out", file=str(path))
+        self._left_out = left_out
+        return tuple(each for each in found if each.id not in own)
 
     def is_over(self, container: Container) -> bool:
         """Always: the pattern names every container there is."""

@@ -90,6 +90,15 @@ def of_process(pid: int) -> Path:
     raise NotEnforceable(f"process {pid} is in no cgroup of the unified hierarchy; it is not enforced upon")
 
 
+def above(pid: int) -> frozenset[int]:
+    """The ids of the process's cgroup and of all that hold it; none where it is outside of what this process sees."""
+    top, below = mount_point(), of_process(pid).relative_to("/")
+    path = top / below
+    if ".." in below.parts or not path.is_dir():
+        return frozenset()
+    return frozenset(cgroup_id(each) for each in (path, *path.parents) if each.is_relative_to(top))
+
+
 def cgroup_id(path: Path) -> int:
     """The 64-bit id by which the kernel programs know the cgroup at `path`.
 
