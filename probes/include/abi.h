@@ -16,7 +16,7 @@
 #define MAX_SETS 4096u       /* policy sets held at once, those being replaced included, once a class of subjects */
 #define MAX_SUBJECTS 64u     /* classes of acting programs that one policy set tells apart */
 #define MAX_OUTCOMES 65536u  /* distinct answers of all path automata together */
-#define ARENA_SLOTS 2097152u /* automaton slots of 8 bytes of all policy sets together */
+#define ARENA_SLOTS 1572864u /* automaton slots of 8 bytes of all policy sets together */
 #define ARENA_TAIL 256u      /* slots after the last row, so that adding a byte never leaves the arena */
 #define MAX_ANCHORS 65536u   /* (container, mount) pairs */
 #define MAX_CGROUPS 16384u   /* cgroups of containers, children included; only without cgroup storage */

@@ -8,7 +8,7 @@ _Static_assert(sizeof(struct arena_slot) == 8, "struct arena_slot: size");
 _Static_assert(__builtin_offsetof(struct arena_slot, next) == 0, "struct arena_slot: next");
 _Static_assert(__builtin_offsetof(struct arena_slot, check) == 4, "struct arena_slot: check");
 
-_Static_assert(sizeof(struct arena) == 16777216, "struct arena: size");
+_Static_assert(sizeof(struct arena) == 12582912, "struct arena: size");
 _Static_assert(__builtin_offsetof(struct arena, slots) == 0, "struct arena: slots");
 
 _Static_assert(sizeof(struct outcome) == 120, "struct outcome: size");

@@ -11,7 +11,7 @@ MAX_CONTAINERS: Final[int] = 2048  # containers under policy on one node; index 
 MAX_SETS: Final[int] = 4096  # policy sets held at once, those being replaced included, once a class of subjects
 MAX_SUBJECTS: Final[int] = 64  # classes of acting programs that one policy set tells apart
 MAX_OUTCOMES: Final[int] = 65536  # distinct answers of all path automata together
-ARENA_SLOTS: Final[int] = 2097152  # automaton slots of 8 bytes of all policy sets together
+ARENA_SLOTS: Final[int] = 1572864  # automaton slots of 8 bytes of all policy sets together
 ARENA_TAIL: Final[int] = 256  # slots after the last row, so that adding a byte never leaves the arena
 MAX_ANCHORS: Final[int] = 65536  # (container, mount) pairs
 MAX_CGROUPS: Final[int] = 16384  # cgroups of containers, children included; only without cgroup storage
@@ -164,7 +164,7 @@ class ArenaSlot(Structure):
 
 
 class Arena(Structure):
-    """struct arena, 16777216 bytes."""
+    """struct arena, 12582912 bytes."""
 
     slots: Array[ArenaSlot]
     _fields_ = (
@@ -506,7 +506,7 @@ MAPS: Final[tuple[MapDefinition, ...]] = (
         name="arena",
         type=MapType.ARRAY,
         key_bytes=4,
-        value_bytes=16777216,
+        value_bytes=12582912,
         entries=1,
         flags=MapFlag.MMAPABLE,
     ),
