@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import pickle
+import subprocess
+import sys
+
 import pytest
 
 from bulkhead.abi import Operation
@@ -63,6 +68,17 @@ def test_a_process_that_fails_is_a_reason_and_no_end_of_the_agent(monkeypatch: p
     monkeypatch.setattr(building.sys, "executable", "/bin/false")
     with pytest.raises(NotEnforceable, match="failed: status 1; what was enforced goes on"):
         build_apart(EXPLODING, ())
+
+
+def test_memory_that_runs_out_is_a_refusal() -> None:
+    """The process ends with an answer, and takes no more than it may."""
+    code = "from bulkhead.enforcement import building; building.MEMORY_BYTES = 120 << 20; building.main()"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    asked = pickle.dumps((EXPLODING, ()))
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=asked, stdout=subprocess.PIPE, check=True, env=environment
+    )
+    assert pickle.loads(done.stdout) == ("bytes of memory for building one policy set", (120 << 20) + 1, 120 << 20)
 
 
 def test_a_large_set_is_built_beside_and_a_small_one_at_once(apart: list[PolicySet]) -> None:
