@@ -96,12 +96,12 @@ class Box:
         container = Container(self.cgroup.path.name, self.cgroup.path, self.cgroup.id, pid=os.getpid())
         return self._bench.enforcer.enforce(container, rules_of(*policies))
 
-    def run(self, *argv: str, cgroup: Path | None = None) -> Done:
+    def run(self, *argv: str, cgroup: Path | None = None, timeout_s: float = COMMAND_S) -> Done:
         """Run a command in the cgroup (or one below it)."""
         join = f'echo $$ > {cgroup or self.cgroup.path}/cgroup.procs || exit 99; exec "$@"'
         command = ["/bin/bash", "-c", join, "bash", *argv]
         done = subprocess.run(
-            command, check=False, capture_output=True, text=True, errors="surrogateescape", timeout=COMMAND_S
+            command, check=False, capture_output=True, text=True, errors="surrogateescape", timeout=timeout_s
         )
         return Done(done.returncode, done.stdout, done.stderr)
 
