@@ -40,6 +40,8 @@ none. The new one holds at once for processes that run already, and in their chi
 
 - **A file that is open stays open.** Reading and writing through a descriptor that was opened before, or that was
   received from another process, is not judged again; opening the file once more is, also through `/proc/self/fd`.
+- **A program that runs goes on running**, and what it has mapped stays mapped. What it starts or opens from then on is
+  judged anew.
 - **A TCP connection is judged again at its next packet** after every change of the set, and cut there if it is not
   allowed any more; of other protocols every packet is judged. Connections that were made before the container had any
   policy at all are not judged.
