@@ -2,7 +2,8 @@
 
 What pydantic makes of a model is JSON schema with references and with null where a field may be absent; a structural
 schema (apiextensions.k8s.io/v1) has neither, says no `additionalProperties` beside `properties`, and gives every value
-one type. What the API server cannot check, the agent says in the policy's status. Next step: tools/gen_policy.py.
+one type. What the API server cannot check, the agent says in the policy's status. Next step: `policy.schema_rules`, and
+tools/gen_policy.py.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pydantic import BaseModel
 
 from bulkhead.policy.model import API_VERSION, KINDS
 from bulkhead.policy.model.status import Status
+from bulkhead.policy.schema_rules import rules_of
 
 Schema = dict[str, Any]
 
@@ -51,7 +53,7 @@ def _structural(schema: Schema, definitions: dict[str, Schema]) -> Schema:
         structural.setdefault("format", "int32")
     if name in _ATOMIC:
         structural["x-kubernetes-map-type"] = "atomic"
-    return structural
+    return structural | rules_of(name)
 
 
 def _resolved(schema: Schema, definitions: dict[str, Schema]) -> tuple[Schema, str]:

@@ -23,6 +23,7 @@ ALLOWED = frozenset({
     "type", "description", "enum", "default", "format", "pattern", "minimum", "maximum", "minItems", "maxItems",
     "minLength", "maxLength", "minProperties", "maxProperties", "required", "properties", "items",
     "additionalProperties", "x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-map-type",
+    "x-kubernetes-validations", "oneOf", "anyOf", "allOf",
 })  # fmt: skip
 TYPES: dict[str, type | tuple[type, ...]] = {
     "object": dict,
@@ -76,12 +77,25 @@ def test_schemas_are_bounded_and_described(kind: str) -> None:
             assert schema.get("description") or path == ".metadata", path
 
 
+def _joins(value: dict[str, Any], schema: dict[str, Any]) -> bool:
+    """Whether the fields that are there go together, as `oneOf` and its like say."""
+    one = [_joins(value, each) for each in schema.get("oneOf", [])]
+    either = [_joins(value, each) for each in schema.get("anyOf", [])]
+    return (
+        set(schema.get("required", [])) <= value.keys()
+        and (not one or sum(one) == 1)
+        and (not either or any(either))
+        and all(_joins(value, each) for each in schema.get("allOf", []))
+        and not ("not" in schema and _joins(value, schema["not"]))
+    )
+
+
 def _fits(value: Any, schema: dict[str, Any]) -> bool:
     if not isinstance(value, TYPES[schema["type"]]):
         return False
     if isinstance(value, dict):
         properties = schema.get("properties", {})
-        return set(schema.get("required", [])) <= value.keys() and all(
+        return _joins(value, schema) and all(
             _fits(part, properties.get(key, schema.get("additionalProperties", {"type": "object"})))
             for key, part in value.items()
         )

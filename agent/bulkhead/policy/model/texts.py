@@ -26,6 +26,16 @@ CONTAINER = r"^[a-z0-9*?-]+$"
 DNS = r"^(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*$"
 CAPABILITY = rf"^({PREFIX})?({'|'.join(CAPABILITY_NAMES)})$"
 
+# A path pattern as the API server can check it, all but lengths: elements that are not . or .., with * never twice in a
+# row, or ** alone, never twice in a row. The agent says it better (`policy.patterns`).
+_CHARACTER = r"[^/*\x00]"
+_PLAIN = rf"[^/*.\x00]{_CHARACTER}*|\.[^/*.\x00]{_CHARACTER}*|\.\.{_CHARACTER}+"
+_STARRED = rf"{_CHARACTER}*\*({_CHARACTER}+\*)*{_CHARACTER}*"
+_PATTERN = rf"/|((/\*\*)?/({_PLAIN}|{_STARRED}))*(/\*\*)?"
+PATTERN = rf"^({_PATTERN})$"
+PROGRAM = rf"^!?({_PATTERN})$"
+CIDR = r"^([0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,2}|[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*/[0-9]{1,3})$"
+
 Items = TypeVar("Items", bound=Sequence[object])
 
 
@@ -116,12 +126,16 @@ def check_program(text: str) -> str:
 # What the sections are written with. A pattern's limit counts bytes and is checked by `check_pattern`.
 Action = Literal["Allow", "Audit", "Deny", "Kill"]
 NonEmpty = AfterValidator(check_filled)
-Pattern = Annotated[str, Field(max_length=4096, json_schema_extra={"pattern": "^/"}), AfterValidator(check_pattern)]
-Program = Annotated[str, Field(max_length=4097, json_schema_extra={"pattern": "^!?/"}), AfterValidator(check_program)]
+Pattern = Annotated[
+    str, Field(max_length=4096, json_schema_extra={"pattern": PATTERN, "minLength": 1}), AfterValidator(check_pattern)
+]
+Program = Annotated[
+    str, Field(max_length=4097, json_schema_extra={"pattern": PROGRAM, "minLength": 2}), AfterValidator(check_program)
+]
 Capability = Annotated[
     str, Field(max_length=64, json_schema_extra={"pattern": CAPABILITY}), AfterValidator(check_capability)
 ]
-Cidr = Annotated[str, Field(max_length=64), AfterValidator(check_network)]
+Cidr = Annotated[str, Field(max_length=64, json_schema_extra={"pattern": CIDR}), AfterValidator(check_network)]
 Port = Annotated[int, Field(json_schema_extra={"minimum": 1, "maximum": 65535}), AfterValidator(check_port)]
 RuleName = Annotated[
     str,
