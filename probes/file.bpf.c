@@ -2,11 +2,12 @@
 /*
  * hook                 enforces                              fails
  * file_open            files: Read, Write of what is opened   closed: an unresolved path is judged by the strictest rule
+ *                      … and files of cgroups (tampering.h)
  *
  * The verdict is remembered on the inode: the second open costs two storage look-ups, not a walk. A file with several
  * links is judged anew each time, because its names may be judged differently.
  */
-#include "include/act.h"
+#include "include/tampering.h"
 
 #define FMODE_READ 1u
 #define FMODE_WRITE 2u
@@ -59,28 +60,42 @@ static always_inline u32 operations_of(struct file *file)
 	return operations;
 }
 
-PROGRAM(file_open)(u64 *ctx)
+/* The decision about an open, and which operation it is about. */
+static always_inline u64 decide_open(struct file *file, struct ruling *ruling, u32 *operation, u32 *flags)
 {
-	struct file *file = (void *)ctx[0];
-	struct ruling ruling;
-	struct policy_set *set = current_path_set(&ruling);
+	struct policy_set *set = current_path_set(ruling);
 	u64 state, decision = 0, write = 0;
-	u32 operations, flags = 0, operation = OPERATION_READ;
+	u32 operations;
 
+	*operation = OPERATION_READ;
 	if (!set || FIELD(file, f_flags) & FMODE_EXEC) /* judged by bprm_check_security */
 		return 0;
-	state = state_of_open(file, ruling.epoch);
+	state = state_of_open(file, ruling->epoch);
 	if (state == (STATE_SINK | OUTCOME_SILENT))
 		return 0;
 	operations = operations_of(file);
 	if (operations & 1u << OPERATION_READ)
-		decision = decision_in(state, set, OPERATION_READ, &flags);
+		decision = decision_in(state, set, OPERATION_READ, flags);
 	if (operations & 1u << OPERATION_WRITE)
-		write = decision_in(state, set, OPERATION_WRITE, &flags);
+		write = decision_in(state, set, OPERATION_WRITE, flags);
 	if (verdict_of(write) > verdict_of(decision) || !decision) {
 		decision = write;
-		operation = OPERATION_WRITE;
+		*operation = OPERATION_WRITE;
 	}
+	return decision;
+}
+
+PROGRAM(file_open)(u64 *ctx)
+{
+	struct file *file = (void *)ctx[0];
+	struct ruling ruling;
+	u32 operation = OPERATION_TAMPERING, flags = 0;
+	u64 decision = 0;
+
+	if (FIELD(file, f_mode) & FMODE_WRITE)
+		decision = decide_cgroup_file(file, &ruling);
+	if (!decision)
+		decision = decide_open(file, &ruling, &operation, &flags);
 	if (!decision)
 		return 0;
 	return act_on_file(&ruling, decision, operation, file, flags);

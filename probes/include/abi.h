@@ -22,6 +22,7 @@
 #define MAX_CGROUPS 16384u   /* cgroups of containers, children included; only without cgroup storage */
 #define MAX_PREFIXES 262144u /* network prefixes of all policy sets together */
 #define MAX_PORTS 262144u    /* port prefixes of all policy sets together */
+#define MAX_GUARDED 8192u    /* BPF objects of ours: three links a container, and some hundred */
 #define MAX_COUNTERS 65536u  /* (container, rule, verdict) triples that were ever reported */
 #define MAX_REPEATS 16384u   /* violations being aggregated at one moment */
 #define EVENT_BUFFER_BYTES 4194304u
@@ -56,6 +57,7 @@ enum operation {
 	OPERATION_INGRESS = 17,
 	OPERATION_SOCKET = 18,
 	OPERATION_CAPABILITY = 19,
+	OPERATION_TAMPERING = 31, /* no word of policies: refused to all containers under one */
 	OPERATION_MOUNT = 32,
 	OPERATION_PTRACE = 33,
 	OPERATION_LOAD_MODULE = 34,
@@ -202,6 +204,33 @@ struct process_memory {
 	__u64 subject; /* epoch << 32 | subject under that epoch */
 	__u32 tainted; /* 1: it runs code that is not its program's, so it is SUBJECT_UNKNOWN until it executes again */
 	__u32 pad;
+};
+
+/* Rules that every set has, beyond the numbers of its own: what tampering was refused with. */
+enum built_in {
+	BUILT_IN_AGENT = 0xfffff01,   /* the agent's process */
+	BUILT_IN_OBJECTS = 0xfffff02, /* our maps, programs and links */
+	BUILT_IN_PINS = 0xfffff03,    /* their names in the BPF file system */
+	BUILT_IN_CGROUPS = 0xfffff04, /* files of cgroups that are not the container's own or below it */
+};
+
+/* What is guarded against tampering. The agent's process is marked in `agents`. */
+struct guard {
+	__u64 pins;        /* inode number of the folder of pins */
+	__u32 pins_device; /* the kernel's dev_t of the folder of pins; 0: nothing is pinned */
+	__u32 link_is_out; /* a container under a policy got a link of ours from a pin: none may change links any more */
+};
+
+enum guarded {
+	GUARDED_MAP = 1,
+	GUARDED_PROGRAM = 2,
+	GUARDED_LINK = 3,
+};
+
+/* A BPF object of ours, by the kernel's number, which is never used again for another. */
+struct guarded_key {
+	__u32 kind; /* enum guarded */
+	__u32 id;
 };
 
 /* Network. Addresses are 16 bytes in network order, IPv4 as ::ffff:a.b.c.d; the longest prefix wins. */
@@ -371,6 +400,9 @@ struct instance {
 	X(0x4212, departed, ARRAY, __u32, __u64, MAX_CONTAINERS, 0)                                                    \
 	X(0x4213, homes, ARRAY, __u32, __u64, MAX_CONTAINERS, 0)                                                       \
 	X(0x4214, processes, TASK_STORAGE, __u32, struct process_memory, 0, NO_PREALLOC)                               \
+	X(0x4221, guard, ARRAY, __u32, struct guard, 1, 0)                                                             \
+	X(0x4222, guarded, HASH, struct guarded_key, __u32, MAX_GUARDED, NO_PREALLOC)                                  \
+	X(0x4223, agents, TASK_STORAGE, __u32, __u32, 0, NO_PREALLOC)                                                  \
 	X(0x420f, instances, ARRAY, __u32, struct instance, 1, 0)
 
 #endif

@@ -51,6 +51,15 @@ _Static_assert(__builtin_offsetof(struct process_memory, subject) == 0, "struct 
 _Static_assert(__builtin_offsetof(struct process_memory, tainted) == 8, "struct process_memory: tainted");
 _Static_assert(__builtin_offsetof(struct process_memory, pad) == 12, "struct process_memory: pad");
 
+_Static_assert(sizeof(struct guard) == 16, "struct guard: size");
+_Static_assert(__builtin_offsetof(struct guard, pins) == 0, "struct guard: pins");
+_Static_assert(__builtin_offsetof(struct guard, pins_device) == 8, "struct guard: pins_device");
+_Static_assert(__builtin_offsetof(struct guard, link_is_out) == 12, "struct guard: link_is_out");
+
+_Static_assert(sizeof(struct guarded_key) == 8, "struct guarded_key: size");
+_Static_assert(__builtin_offsetof(struct guarded_key, kind) == 0, "struct guarded_key: kind");
+_Static_assert(__builtin_offsetof(struct guarded_key, id) == 4, "struct guarded_key: id");
+
 _Static_assert(sizeof(struct prefix_key) == 24, "struct prefix_key: size");
 _Static_assert(__builtin_offsetof(struct prefix_key, prefix_bits) == 0, "struct prefix_key: prefix_bits");
 _Static_assert(__builtin_offsetof(struct prefix_key, set) == 4, "struct prefix_key: set");

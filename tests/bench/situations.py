@@ -36,7 +36,7 @@ def empty_programs(hooks: list[str]) -> Iterator[None]:
 
 def our_hooks() -> list[str]:
     """The LSM hooks that our programs are on."""
-    return [program.name for program in PROGRAMS if program.kind is Kind.LSM]
+    return list(dict.fromkeys(program.hook for program in PROGRAMS if program.kind is Kind.LSM))
 
 
 def our_policy(files: int) -> str:

@@ -17,6 +17,7 @@ MAX_ANCHORS: Final[int] = 65536  # (container, mount) pairs
 MAX_CGROUPS: Final[int] = 16384  # cgroups of containers, children included; only without cgroup storage
 MAX_PREFIXES: Final[int] = 262144  # network prefixes of all policy sets together
 MAX_PORTS: Final[int] = 262144  # port prefixes of all policy sets together
+MAX_GUARDED: Final[int] = 8192  # BPF objects of ours: three links a container, and some hundred
 MAX_COUNTERS: Final[int] = 65536  # (container, rule, verdict) triples that were ever reported
 MAX_REPEATS: Final[int] = 16384  # violations being aggregated at one moment
 EVENT_BUFFER_BYTES: Final[int] = 4194304
@@ -86,6 +87,7 @@ class Operation(IntEnum):
     INGRESS = 17
     SOCKET = 18
     CAPABILITY = 19
+    TAMPERING = 31  # no word of policies: refused to all containers under one
     MOUNT = 32
     PTRACE = 33
     LOAD_MODULE = 34
@@ -118,6 +120,23 @@ class Verdict(IntEnum):
     WOULD_DENY = 2
     DENY = 3
     KILL = 4
+
+
+class BuiltIn(IntEnum):
+    """enum built_in."""
+
+    AGENT = 268435201  # the agent's process
+    OBJECTS = 268435202  # our maps, programs and links
+    PINS = 268435203  # their names in the BPF file system
+    CGROUPS = 268435204  # files of cgroups that are not the container's own or below it
+
+
+class Guarded(IntEnum):
+    """enum guarded."""
+
+    MAP = 1
+    PROGRAM = 2
+    LINK = 3
 
 
 class Statistic(IntEnum):
@@ -267,6 +286,30 @@ class ProcessMemory(Structure):
         ("subject", c_uint64),
         ("tainted", c_uint32),
         ("pad", c_uint32),
+    )
+
+
+class Guard(Structure):
+    """struct guard, 16 bytes."""
+
+    pins: int  # inode number of the folder of pins
+    pins_device: int  # the kernel's dev_t of the folder of pins; 0: nothing is pinned
+    link_is_out: int  # a container under a policy got a link of ours from a pin: none may change links any more
+    _fields_ = (
+        ("pins", c_uint64),
+        ("pins_device", c_uint32),
+        ("link_is_out", c_uint32),
+    )
+
+
+class GuardedKey(Structure):
+    """struct guarded_key, 8 bytes."""
+
+    kind: int  # enum guarded
+    id: int
+    _fields_ = (
+        ("kind", c_uint32),
+        ("id", c_uint32),
     )
 
 
@@ -637,6 +680,33 @@ MAPS: Final[tuple[MapDefinition, ...]] = (
         flags=MapFlag.NO_PREALLOC,
     ),
     MapDefinition(
+        identifier=0x4221,
+        name="guard",
+        type=MapType.ARRAY,
+        key_bytes=4,
+        value_bytes=16,
+        entries=1,
+        flags=MapFlag(0),
+    ),
+    MapDefinition(
+        identifier=0x4222,
+        name="guarded",
+        type=MapType.HASH,
+        key_bytes=8,
+        value_bytes=4,
+        entries=MAX_GUARDED,
+        flags=MapFlag.NO_PREALLOC,
+    ),
+    MapDefinition(
+        identifier=0x4223,
+        name="agents",
+        type=MapType.TASK_STORAGE,
+        key_bytes=4,
+        value_bytes=4,
+        entries=0,
+        flags=MapFlag.NO_PREALLOC,
+    ),
+    MapDefinition(
         identifier=0x420f,
         name="instances",
         type=MapType.ARRAY,
@@ -656,6 +726,7 @@ __all__ = [
     "AnchorKey",
     "Arena",
     "ArenaSlot",
+    "BuiltIn",
     "CAPABILITIES",
     "COMM_BYTES",
     "CounterKey",
@@ -667,6 +738,9 @@ __all__ = [
     "ELEMENT_BYTES",
     "EVENT_BUFFER_BYTES",
     "EXECUTABLE_BYTES",
+    "Guard",
+    "Guarded",
+    "GuardedKey",
     "InodeMemory",
     "Instance",
     "Linked",
@@ -675,6 +749,7 @@ __all__ = [
     "MAX_CGROUPS",
     "MAX_CONTAINERS",
     "MAX_COUNTERS",
+    "MAX_GUARDED",
     "MAX_OUTCOMES",
     "MAX_PORTS",
     "MAX_PREFIXES",

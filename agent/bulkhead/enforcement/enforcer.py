@@ -31,6 +31,7 @@ from bulkhead.log import get_log
 from bulkhead.node.container import Container
 from bulkhead.node.mounts import Origin
 from bulkhead.policy.automaton.walk import state_after
+from bulkhead.policy.built_in import BUILT_IN
 from bulkhead.policy.image import SetImage
 from bulkhead.policy.lower import digest_of, lower
 from bulkhead.policy.merge import PolicySet, merge
@@ -158,7 +159,7 @@ class Enforcer:
 
     def rule(self, set_id: int, number: int) -> RuleReference | None:
         """What a rule's number in a violation stands for."""
-        return self._sets.rule(set_id, number)
+        return BUILT_IN.get(number) or self._sets.rule(set_id, number)
 
     def container_at(self, index: int) -> Container | None:
         """The container at an index of the maps."""

@@ -34,6 +34,7 @@ class MapType(IntEnum):
     CGROUP_STORAGE = 19
     RINGBUF = 27
     INODE_STORAGE = 28
+    TASK_STORAGE = 29
     CGRP_STORAGE = 32
 
 

@@ -39,6 +39,7 @@ MAPS = {
     MapType.CGROUP_STORAGE: ((8, 8, 0), 0, False),
     MapType.RINGBUF: ((0, 0, 65536), 0, False),
     MapType.INODE_STORAGE: ((4, 4, 0), bpf.NO_PREALLOC, True),
+    MapType.TASK_STORAGE: ((4, 4, 0), bpf.NO_PREALLOC, True),
     MapType.CGRP_STORAGE: ((4, 4, 0), bpf.NO_PREALLOC, True),
 }
 

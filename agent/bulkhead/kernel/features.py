@@ -32,6 +32,7 @@ TRACING = "tracing programs"
 EGRESS = "egress programs"
 CONNECT = "connect programs"
 INODE_STORAGE = "inode storage"
+TASK_STORAGE = "task storage"
 NETWORK_STORAGE = "network storage"
 PREFIXES = "prefix trie"
 RING_BUFFER = "ring buffer"
@@ -39,7 +40,7 @@ LOOP = "bpf_loop"
 TYPES = "kernel BTF"
 LIBBPF = "libbpf"
 
-EVERY_SECTION = (PRIVILEGES, LIBBPF, TYPES, CGROUP_V2, TRACING, RING_BUFFER, LOOP)
+EVERY_SECTION = (PRIVILEGES, LIBBPF, TYPES, CGROUP_V2, TRACING, TASK_STORAGE, RING_BUFFER, LOOP)
 LSM = (LSM_PROGRAMS, LSM_ATTACHED, LSM_ACTIVE, LSM_HOOKS, LSM_RECURSION)
 SECTIONS = {
     "exec": (*EVERY_SECTION, *LSM, INODE_STORAGE),
@@ -111,6 +112,7 @@ def judge(facts: Facts, of_the_node: Sequence[Feature] = ()) -> Report:
         _tried(LOOP, facts.bpf_loop, facts, "it came with 5.17"),
         _tried(RING_BUFFER, facts.maps.get(MapType.RINGBUF), facts, "it came with 5.8"),
         _inode_storage(facts),
+        _tried(TASK_STORAGE, facts.maps.get(MapType.TASK_STORAGE), facts, "it came with 5.11"),
         _tried(NETWORK_STORAGE, facts.maps.get(MapType.CGROUP_STORAGE), facts, "CONFIG_CGROUP_BPF=y"),
         _tried(PREFIXES, facts.maps.get(MapType.LPM_TRIE), facts, "CONFIG_BPF_SYSCALL=y"),
         _cgroup_binding(facts),

@@ -16,6 +16,10 @@ from bulkhead.kernel.kernel_btf import KernelTypes, Type
 
 # What the probes read, by structure. A dot goes into an embedded structure.
 FIELDS = {
+    "bpf_link": ("id",),
+    "bpf_map": ("id",),
+    "bpf_prog": ("aux",),
+    "bpf_prog_aux": ("id",),
     "cgroup": ("kn", "self.parent"),
     "cgroup_subsys_state": ("cgroup", "parent"),
     "cred": ("uid", "gid"),
@@ -30,7 +34,7 @@ FIELDS = {
         "d_name.hash_len",
     ),
     "file": ("f_path.dentry", "f_path.mnt", "f_inode", "f_mode", "f_flags"),
-    "inode": ("i_mode", "i_nlink"),
+    "inode": ("i_ino", "i_mode", "i_nlink"),
     "kernfs_node": ("id",),
     "linux_binprm": ("file",),
     "mm_struct": ("exe_file", "arg_start", "arg_end"),
@@ -47,7 +51,7 @@ FIELDS = {
     "sockaddr_in": ("sin_addr", "sin_port"),
     "sockaddr_in6": ("sin6_addr", "sin6_port"),
     "socket": ("type", "sk"),
-    "super_block": ("s_flags", "s_dev"),
+    "super_block": ("s_dev", "s_flags", "s_magic", "s_root"),
     "task_struct": (
         "cgroups",
         "comm",
@@ -62,6 +66,7 @@ FIELDS = {
         "thread_pid",
     ),
     "upid": ("nr",),
+    "vfsmount": ("mnt_sb",),
 }
 
 # What some kernels lack, and probes use only where it is (probes/include/compat.h).

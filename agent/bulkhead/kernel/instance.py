@@ -22,6 +22,7 @@ from bulkhead.errors import NotEnforceable, ProgramRefused
 from bulkhead.kernel import libbpf
 from bulkhead.kernel.btf import function_types
 from bulkhead.kernel.bundle import Bundle
+from bulkhead.kernel.guard import Guard
 from bulkhead.kernel.linker import INSTRUCTION, LinkedProgram
 from bulkhead.kernel.maps import Maps, create_maps, open_maps, pack, word
 from bulkhead.kernel.plan import FUNCTIONS, PROGRAMS, Kind, Linkage, Program
@@ -60,6 +61,7 @@ class Instance:
                 continue
             link = libbpf.attach_to_cgroup(program.name, self.programs[program.name], cgroup, program.kind.attach_type)
             self.cgroup_links[key] = link
+            Guard(self.maps).add_link(link)
             if self.pins:
                 libbpf.pin(link, str(_cgroup_pin(self.pins, key)))
         state = abi.NetworkState(container=container)
@@ -71,9 +73,18 @@ class Instance:
             key = (cgroup_id, program.name)
             link = self.cgroup_links.pop(key, None)
             if link is not None:
+                Guard(self.maps).remove_link(link)
                 os.close(link)
             if self.pins:
                 _cgroup_pin(self.pins, key).unlink(missing_ok=True)
+
+    def guard(self) -> None:
+        """Have containers under a policy refused to touch this process and what it has loaded."""
+        links = [*self.links.values(), *self.cgroup_links.values()]
+        guard = Guard(self.maps)
+        guard.begin(self.programs.values(), links, self.pins)
+        if not self.adopted:  # else there are links that have not been opened yet
+            guard.forget_all_but(self.programs.values(), links)
 
     def next_epoch(self) -> int:
         """A number that no inode remembers anything under. Kept in the kernel, so that it outlives this process."""
@@ -122,6 +133,7 @@ class Instance:
         if not self.adopted:
             libbpf.replace_program(key[1], link, self.programs[key[1]])
         self.cgroup_links[key] = link
+        Guard(self.maps).add_link(link)
         return True
 
 
@@ -176,7 +188,9 @@ def _remove_leftovers(pins: Path) -> None:
 def _adopt(bundle: Bundle, maps: Maps, pins: Path) -> Instance:
     programs = {program.name: libbpf.open_pinned(str(pins / "programs" / program.name)) for program in PROGRAMS}
     links = {program.name: libbpf.open_pinned(str(pins / "links" / program.name)) for program in _kernel_programs()}
-    return Instance(maps, bundle, pins, adopted=True, maps_kept=True, programs=programs, links=links)
+    instance = Instance(maps, bundle, pins, adopted=True, maps_kept=True, programs=programs, links=links)
+    instance.guard()
+    return instance
 
 
 def _all_pinned(pins: Path) -> bool:
@@ -197,6 +211,7 @@ def _load(bundle: Bundle, maps: Maps, pins: Path | None, *, maps_kept: bool) -> 
         _pin_in_place(pins, "programs", instance.programs)
         _update_cgroup_links(instance, pins)
     instance.describe()
+    instance.guard()
     return instance
 
 

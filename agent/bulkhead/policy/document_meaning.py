@@ -46,6 +46,14 @@ none. The new one holds at once for processes that run already, and in their chi
   allowed any more; of other protocols every packet is judged. Connections that were made before the container had any
   policy at all are not judged.
 
+It holds for the container's cgroup and all below it, and for whoever was moved out of them, with what they start, until
+they end. Whoever left makes no new IP sockets where `network.egress` denies something.
+
+Under any policy, a container may not touch what enforces it: the agent's process, maps, programs, links and pins of
+Bulkhead, and control files of cgroups that are not its own or below it. That is refused with EPERM as operation
+`Tampering` of the built-in policy `bulkhead`, whatever the policies say; where all of them are of mode Audit it is only
+reported.
+
 ## Paths
 
 Paths are absolute and as the container sees them. They are compared as bytes; case matters.

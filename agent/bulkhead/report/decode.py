@@ -145,7 +145,7 @@ def describe_object(raw: abi.Record, names: Names) -> Object:
     operation = raw.repeat.operation
     if operation in _DESCRIBED:
         return _DESCRIBED[operation](raw)
-    if operation >= abi.OPERATION_PRIVILEGED and not raw.device:
+    if operation >= abi.Operation.TAMPERING and not raw.device:
         return Object()
     path = join_elements(bytes(raw.object[: raw.object_bytes]), bool(raw.flags & abi.RECORD_OBJECT_TRUNCATED))
     if not raw.flags & abi.RECORD_PATH_IN_FILE_SYSTEM:

@@ -5,6 +5,7 @@
 #include "relocate.bpf.c"
 #include "capability.bpf.c"
 #include "network_kill.bpf.c"
+#include "tampering.bpf.c"
 #include "inherit.bpf.c"
 #include "depart.bpf.c"
 #include "departed_socket.bpf.c"

@@ -73,6 +73,14 @@ def test_a_capability_has_its_name(number: int, name: str) -> None:
     assert told.object.capability == name
 
 
+def test_tampering_has_its_rule_and_what_was_touched() -> None:
+    """The rules of every set are known by themselves; BPF objects have no name to tell."""
+    touched = decode(bytes(record(abi.Operation.TAMPERING, path=b"/a/pin", device=5)), NAMES, OFFSET_NS)
+    assert (touched.operation, touched.object.path) == ("Tampering", b"/a/pin")
+    unnamed = decode(bytes(record(abi.Operation.TAMPERING)), NAMES, OFFSET_NS)
+    assert unnamed.object.WhichOneof("kind") is None
+
+
 def test_a_socket_has_its_names() -> None:
     """Family and type; what policies have no name for stays a number."""
     told = decode(bytes(record(abi.Operation.SOCKET, number=17 << 8 | 3)), NAMES, OFFSET_NS)
