@@ -32,6 +32,7 @@ COLUMNS = {
 NO_POLICY_AIM, REMEMBERED_AIM = 1.5, 0.35
 IMAGE_AIMS_MB = {"agent": 450, "collector": 150}
 RULE_BYTES_AIM = 500
+STORE_AIM_S = 0.05
 BUILD_AIMS_S = {"1000": 1.0, "10000": 10.0}
 LOAD_AIM_S, THROUGHPUT_AIM, MEMORY_AIM_MIB = 1.0, 200_000, 90
 
@@ -124,6 +125,12 @@ def aims(results: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
             f"≤ {LOAD_AIM_S:g} s",
             met(costs["loading"]["load"] / 1e9 <= LOAD_AIM_S),
         ),
+        (
+            "write a set of 1,000 rules into the kernel's maps",
+            f"{results['building']['1000']['store_s'] * 1000:.0f} ms",
+            f"≤ {STORE_AIM_S * 1000:g} ms",
+            met(results["building"]["1000"]["store_s"] <= STORE_AIM_S),
+        ),
         *(
             (
                 f"build the automaton of {int(count):,} rules",
@@ -163,7 +170,7 @@ def building_table(building: Mapping[str, Any]) -> str:
         "merge_s": "resolve and merge",
         "lower_s": "build the automaton",
     }
-    stages["place_s"] = "relocate it for the arena"
+    stages["store_s"] = "write all of it into the kernel's maps"
 
     def row(text: str, shown: Callable[[Mapping[str, float]], str]) -> tuple[str, ...]:
         return (text, *(shown(building[count]) for count in counts))
