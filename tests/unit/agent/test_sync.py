@@ -110,3 +110,29 @@ def test_a_container_that_goes_meanwhile_is_forgotten(tmp_path: Path) -> None:
     source.assignments = ()
     sync.step()
     assert sync.synced.is_set()
+
+
+class LingeringEnforcer:
+    """Has a container whose cgroup is gone and cannot be released while somebody lives who left it."""
+
+    def __init__(self, container: Container) -> None:
+        self.container = container
+        self.somebody_lives = True
+
+    def containers(self) -> tuple[Container, ...]:
+        """It."""
+        return (self.container,)
+
+    def release(self, cgroup_id: int) -> bool:
+        """As `Enforcer`."""
+        assert cgroup_id == self.container.cgroup_id
+        return not self.somebody_lives
+
+
+def test_a_container_that_cannot_be_released_yet_is_asked_about_again(tmp_path: Path) -> None:
+    """And counts as changed when it has been."""
+    enforcer = LingeringEnforcer(_assignment(tmp_path, 1).container)
+    sync = Sync(cast(Enforcer, enforcer), Said())
+    assert [sync.step(), sync.step()] == [0, 0]
+    enforcer.somebody_lives = False
+    assert sync.step() == 1
