@@ -19,9 +19,9 @@ struct notice {
 	u32 epoch;
 	u32 set;
 	u32 operation;
-	u32 flags; /* RECORD_* */
+	u32 flags;  /* RECORD_* */
 	u32 number; /* as in struct record */
-	u32 rule; /* of the record to emit, with its verdict */
+	u32 rule;   /* of the record to emit, with its verdict */
 	u32 verdict;
 	u32 protocol;
 	u32 port;       /* network order */
