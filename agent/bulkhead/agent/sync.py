@@ -21,6 +21,7 @@ from bulkhead.log import get_log
 from bulkhead.node.container import Container
 
 RETRY_S = 10.0
+PATIENCE = 2  # sets that are built for a container whose mounts change meanwhile; the next one is waited for
 
 log = get_log()
 
@@ -36,6 +37,15 @@ class Failure:
     reason: str
     again_at: float
     passing: bool = False
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """An assignment whose set is being built until `ended` is set, for so many times."""
+
+    assignment: Assignment
+    ended: threading.Event
+    times: int
 
 
 @dataclass
@@ -54,7 +64,7 @@ class Sync:
         self._source = source
         self._applied: dict[int, Assignment] = {}
         self._failed: dict[int, Failure] = {}
-        self._waiting: dict[int, tuple[Assignment, threading.Event]] = {}
+        self._waiting: dict[int, _Waiting] = {}
         self.counts = Counts()
         self.synced = threading.Event()
 
@@ -89,8 +99,8 @@ class Sync:
         if wanted.container.pid is None:  # it starts, or ends: nobody there whose mounts could be looked at
             return False
         identifier = wanted.container.cgroup_id
-        if (waiting := self._waiting.get(identifier)) and waiting[0].policies == wanted.policies:
-            return waiting[1].is_set()
+        if (waiting := self._waiting.get(identifier)) and waiting.assignment.policies == wanted.policies:
+            return waiting.ended.is_set()
         failure = self._failed.get(identifier)
         if failure and failure.assignment.policies == wanted.policies:
             return time.monotonic() >= failure.again_at
@@ -99,11 +109,15 @@ class Sync:
 
     def _enforce(self, wanted: Assignment) -> bool:
         container = wanted.container
-        self._waiting.pop(container.cgroup_id, None)
+        before = self._waiting.pop(container.cgroup_id, None)
+        times = before.times if before and before.assignment.policies == wanted.policies else 0
         try:
-            changed = self._enforcer.enforce(container, wanted.policies)
+            if times < PATIENCE:
+                changed = self._enforcer.enforce(container, wanted.policies)
+            else:
+                changed = self._enforcer.enforce(container, wanted.policies, wait=True)
         except StillBuilding as error:
-            self._waiting[container.cgroup_id] = (wanted, error.ended)
+            self._waiting[container.cgroup_id] = _Waiting(wanted, error.ended, times + 1)
             return False
         except BulkheadError as error:
             self._note_failure(wanted, error)

@@ -39,6 +39,14 @@ _AT_ONCE_WILDCARDS = 12
 _AT_ONCE_PEERS = 1_000
 
 StartGroups = tuple[frozenset[bytes], ...]
+Build = Callable[[PolicySet, StartGroups, bool], SetImage]
+"""As `policy.lower.lower`. With True the image is waited for; else `StillBuilding` may be raised."""
+
+
+def build_at_once(policy_set: PolicySet, groups: StartGroups, wait: bool) -> SetImage:
+    """A `Build` for who has nothing else to do."""
+    del wait
+    return lower(policy_set, groups)
 
 
 @dataclass
@@ -59,14 +67,14 @@ class _Job:
 
 
 class Workshop:
-    """Builds images; one thread asks, `image` never waits."""
+    """Builds images; one thread asks."""
 
     def __init__(self) -> None:
         self._jobs: OrderedDict[str, _Job] = OrderedDict()  # by digest, the one asked for last at the end
         self._one_at_a_time = threading.Lock()
 
-    def image(self, policy_set: PolicySet, groups: StartGroups) -> SetImage:
-        """As `policy.lower.lower`. Raises `StillBuilding`, or what building ended with: `DoesNotFit`, `NotEnforceable`.
+    def image(self, policy_set: PolicySet, groups: StartGroups, wait: bool = False) -> SetImage:
+        """A `Build`. Raises `StillBuilding`, or what building ended with: `DoesNotFit`, `NotEnforceable`.
 
         What does not fit now will not later, so it is not tried again while it is kept.
         """
@@ -75,7 +83,7 @@ class Workshop:
         if job is None:
             job = self._jobs[digest] = self._begin(policy_set, groups)
         self._jobs.move_to_end(digest)
-        if not job.ended.is_set():
+        if not job.ended.wait(None if wait else 0):
             raise StillBuilding(len(policy_set.statements), job.ended)
         if not isinstance(job.answer, SetImage | DoesNotFit):
             del self._jobs[digest]

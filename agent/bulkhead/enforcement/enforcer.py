@@ -12,11 +12,12 @@ import contextlib
 import hashlib
 import os
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from bulkhead import abi
 from bulkhead.enforcement.bindings import Bindings
+from bulkhead.enforcement.building import Build, build_at_once
 from bulkhead.enforcement.departures import Departures
 from bulkhead.enforcement.localise import localise
 from bulkhead.enforcement.placement import place_state
@@ -33,12 +34,9 @@ from bulkhead.node.mounts import Origin
 from bulkhead.policy.automaton.walk import state_after
 from bulkhead.policy.built_in import BUILT_IN
 from bulkhead.policy.image import SetImage
-from bulkhead.policy.lower import digest_of, lower
-from bulkhead.policy.merge import PolicySet, merge
+from bulkhead.policy.lower import digest_of
+from bulkhead.policy.merge import merge
 from bulkhead.policy.rules import PolicyRules, RuleReference
-
-Build = Callable[[PolicySet, tuple[frozenset[bytes], ...]], SetImage]
-"""As `policy.lower.lower`, or beside the caller (`enforcement.building`)."""
 
 log = get_log()
 
@@ -70,7 +68,7 @@ class _Wanted:
 class Enforcer:
     """Everything that is enforced on this node, by cgroup id."""
 
-    def __init__(self, instance: Instance, records: Records, build: Build = lower) -> None:
+    def __init__(self, instance: Instance, records: Records, build: Build = build_at_once) -> None:
         self._instance = instance
         self._records = records
         self._build = build
@@ -108,8 +106,8 @@ class Enforcer:
         self._discard_strays(stored.values())
         return tuple(bound.record.container for bound in self._bound.values())
 
-    def enforce(self, container: Container, policies: Iterable[PolicyRules]) -> bool:
-        """Put a container under these policies; whether anything changed.
+    def enforce(self, container: Container, policies: Iterable[PolicyRules], *, wait: bool = False) -> bool:
+        """Put a container under these policies; whether anything changed. `wait` for a set that has to be built.
 
         Raises `DoesNotFit`, `NotEnforceable`, `StillBuilding`: what was enforced on the container stays so.
         """
@@ -122,7 +120,7 @@ class Enforcer:
             if bound and bound.record.signature == signature:
                 self._note_names(bound, container)
                 return False
-            image = self._build(policy_set, groups(paths))
+            image = self._build(policy_set, groups(paths), wait)
             made = self._prepare(_Wanted(container, image, seen, paths, view.prefixes, signature), bound, undo)
             self._cover(made, bound, undo)
             ruling = made.record.epoch << abi.RULING_EPOCH_SHIFT | made.stored.placement.set_id

@@ -23,15 +23,18 @@ class SlowEnforcer:
         self.ended = threading.Event()
         self.refusal: DoesNotFit | None = None
         self.calls: list[int] = []
+        self.restless = False  # its mounts have changed whenever it is looked at
 
     def containers(self) -> tuple[()]:
         """None that anybody left behind."""
         return ()
 
-    def enforce(self, container: Container, policies: object) -> bool:
+    def enforce(self, container: Container, policies: object, *, wait: bool = False) -> bool:
         """As `Enforcer`."""
         self.calls.append(container.cgroup_id)
-        if container.cgroup_id == self.slow:
+        if container.cgroup_id == self.slow and not wait:
+            if self.restless:
+                raise StillBuilding(10_000, self.ended)
             if not self.ended.is_set():
                 raise StillBuilding(10_000, self.ended)
             if self.refusal:
@@ -109,6 +112,16 @@ def test_a_container_that_goes_meanwhile_is_forgotten(tmp_path: Path) -> None:
     sync.step()
     source.assignments = ()
     sync.step()
+    assert sync.synced.is_set()
+
+
+def test_a_container_that_keeps_mounting_does_not_put_its_policy_off(tmp_path: Path) -> None:
+    """Whatever was built is not what is needed any more: after two times it is waited for."""
+    enforcer = SlowEnforcer(slow=1)
+    enforcer.restless = True
+    enforcer.ended.set()
+    sync = Sync(cast(Enforcer, enforcer), Said(_assignment(tmp_path, 1)))
+    assert [sync.step() for _ in range(3)] == [0, 0, 1]
     assert sync.synced.is_set()
 
 

@@ -91,6 +91,13 @@ def test_a_large_set_is_built_beside_and_a_small_one_at_once(apart: list[PolicyS
     assert apart == [large]
 
 
+def test_who_waits_gets_it(apart: list[PolicySet]) -> None:
+    """What is being built already, or is begun now."""
+    large = merge(ordinary_rules(300))
+    assert Workshop().image(large, GROUPS, wait=True) == lower(large, GROUPS)
+    assert apart == [large]
+
+
 def test_what_was_built_is_built_once(apart: list[PolicySet]) -> None:
     """For other containers of the workload; in another container's mounts it is another image."""
     workshop = Workshop()
