@@ -1,23 +1,29 @@
-"""`bulkhead status`: which nodes enforce which policies since when, and why not, as their agents say.
+"""`bulkhead status`: is a policy, a pod or a node enforced right now, which generation, since when, and why not.
 
-Next step: the object NodeState, `policy.model.node_state`.
+As the agents say. Next step: the object NodeState, `policy.model.node_state`; `cli.status_pod` for pods.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bulkhead.errors import UsageError
+
 if TYPE_CHECKING:
+    from bulkhead.kube.client import Api
+
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 EXAMPLE = """\
 examples:
   bulkhead status
   bulkhead status shop/web -o json
+  bulkhead status --pod shop/web-0
+  bulkhead status --node node-1
 
 POLICY is NAMESPACE/NAME, or NAME of a cluster-wide policy. A policy that selects nothing on a node is not shown for it.
 exit status: 0 all is enforced; 1 something is not; 3 the API server cannot be reached
@@ -35,24 +41,52 @@ def add_parser(subparsers: Subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("policy", nargs="?", default="", metavar="POLICY", help="only of this policy")
-    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="json: one node a line")
+    parser.add_argument("--pod", default="", metavar="NAMESPACE/NAME", help="of the containers of this pod")
+    parser.add_argument("--node", default="", metavar="NAME", help="only of this node")
+    parser.add_argument(
+        "-o",
+        "--output",
+        choices=("text", "json"),
+        default="text",
+        help="json: one node, or one container and policy, a line",
+    )
     parser.add_argument("--kubeconfig", type=Path, metavar="FILE", help="how to reach the API server")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Shows all nodes. Raises `Unreachable`."""
+    """Shows nodes, or a pod. Raises `Unreachable`."""
     from bulkhead.kube.client import connect  # noqa: PLC0415
     from bulkhead.kube.objects import collection_path  # noqa: PLC0415
 
-    listed = connect(arguments.kubeconfig).get(collection_path("NodeState"))
-    nodes = [of_policy(node, arguments.policy) for node in listed.get("items") or ()]
+    if arguments.pod and (arguments.policy or arguments.node):
+        raise UsageError("--pod goes without POLICY and --node; nothing was asked")
+    api = connect(arguments.kubeconfig)
+    if arguments.pod:
+        return show_pod(api, arguments.pod, arguments.output)
+    listed = api.get(collection_path("NodeState"))
+    found = [each for each in listed.get("items") or () if arguments.node in ("", each["metadata"]["name"])]
+    nodes = [of_policy(node, arguments.policy) for node in found]
     if arguments.output == "json":
         for node in nodes:
             print(json.dumps({"node": node["metadata"]["name"], **node["status"]}))
     else:
         print("\n".join(table(nodes)))
     return 0 if nodes and all(map(is_enforced, nodes)) else 1
+
+
+def show_pod(api: Api, name: str, output: str) -> int:
+    """A row a container and policy; 0 where each container is under all policies that select it."""
+    from bulkhead.cli.status_pod import HEADINGS, YES, answers, ask  # noqa: PLC0415
+
+    namespace, slash, pod = name.partition("/")
+    found = list(answers(ask(api, namespace if slash else "default", pod if slash else name)))
+    if output == "json":
+        for each in found:
+            print(json.dumps(vars(each)))
+    else:
+        print("\n".join(columns([HEADINGS, *(each.cells() for each in found)])))
+    return 0 if found and all(each.enforced == YES or each.policy == "-" for each in found) else 1
 
 
 def of_policy(node: Mapping[str, Any], policy: str) -> dict[str, Any]:
@@ -84,13 +118,17 @@ def title(row: Mapping[str, Any]) -> str:
 
 def table(nodes: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     """The lines for people: a row a node and policy, then what is not enforced and why."""
-    rows = [HEADINGS, *(row for node in nodes for row in _rows(node))]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    yield from columns([HEADINGS, *(row for node in nodes for row in _rows(node))])
     for node in nodes:
         for line in _complaints(node):
             yield f"{node['metadata']['name']}: {line}"
+
+
+def columns(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """Rows whose cells stand below each other."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 def _rows(node: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:

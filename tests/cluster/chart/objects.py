@@ -1,4 +1,4 @@
-"""What the tests of the chart speak of: its place, the namespace, and rendered objects. Next step: `conftest`, above."""
+"""What the tests of the chart speak of: its place, the namespace, and rendered objects. Next: `conftest`, above."""
 
 from __future__ import annotations
 
