@@ -73,13 +73,25 @@ def answer(arguments: argparse.Namespace, policies: Sequence[PolicyRules], place
 def _about_rule(arguments: argparse.Namespace, policies: Sequence[PolicyRules], places: Mapping[str, str]) -> int:
     from bulkhead.policy.merge import merge  # noqa: PLC0415
 
-    found = [each for each in merge(policies).statements if each.reference.id in (arguments.rule, f"/{arguments.rule}")]
-    if not found:
-        raise UsageError(f"{arguments.rule}: no rule of these files; without --rule, explain lists them all")
-    for statement in found:
-        shown = described(statement, places)
-        print(json.dumps(shown) if arguments.output == "json" else f"{shown['place']}: {sentence(statement)}")
+    names = (arguments.rule, f"/{arguments.rule}")
+    found = [
+        described(statement, places) for statement in merge(policies).statements if statement.reference.id in names
+    ]
+    for shown in found or _built_in(names):
+        text = f"{shown['place']}: {shown['rule']}: {shown['says']}"
+        print(json.dumps(shown) if arguments.output == "json" else text)
     return 0
+
+
+def _built_in(names: Sequence[str]) -> list[dict[str, object]]:
+    """A rule that is in no file. Raises `UsageError` where there is none of that name."""
+    from bulkhead.policy.built_in import BUILT_IN  # noqa: PLC0415
+
+    for reference in BUILT_IN.values():
+        if reference.id in names:
+            says = f"denies every container under a policy to touch {reference.message}"
+            return [{"rule": reference.id, "place": "built in", "action": "Deny", "mode": "Enforce", "says": says}]
+    raise UsageError(f"{names[0]}: no rule of these files; without --rule, explain lists them all")
 
 
 def _accesses(arguments: argparse.Namespace) -> Iterator[Asked]:

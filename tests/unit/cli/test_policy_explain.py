@@ -78,6 +78,10 @@ Capability CAP_NET_RAW: KILL because an explicit Kill wins: shop/web/capabilitie
   p.yaml:16: shop/web/capabilities/raw: kills the process at capabilities NET_RAW ← decides""",
         ),
         (["--rule", "shop/web/files/keys"], "p.yaml:8: shop/web/files/keys: denies Read of /keys/**"),
+        (
+            ["--rule", "/bulkhead/tampering/pins"],
+            "built in: /bulkhead/tampering/pins: denies every container under a policy to touch pins of Bulkhead",
+        ),
     ],
 )
 def test_an_access_is_explained(
