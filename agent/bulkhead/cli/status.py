@@ -67,12 +67,30 @@ def run(arguments: argparse.Namespace) -> int:
     listed = api.get(collection_path("NodeState"))
     found = [each for each in listed.get("items") or () if arguments.node in ("", each["metadata"]["name"])]
     nodes = [of_policy(node, arguments.policy) for node in found]
+    older = list(outdated(nodes, newest_generation(api, arguments.policy))) if arguments.policy else []
     if arguments.output == "json":
         for node in nodes:
             print(json.dumps({"node": node["metadata"]["name"], **node["status"]}))
     else:
-        print("\n".join(table(nodes)))
-    return 0 if nodes and all(map(is_enforced, nodes)) else 1
+        print("\n".join([*table(nodes), *older]))
+    return 0 if nodes and not older and all(map(is_enforced, nodes)) else 1
+
+
+def newest_generation(api: Api, policy: str) -> int:
+    """Of a policy, by how it is named here. Raises `NotFound`."""
+    from bulkhead.kube.objects import object_path  # noqa: PLC0415
+
+    namespace, slash, name = policy.rpartition("/")
+    kind = "SecurityPolicy" if slash else "ClusterSecurityPolicy"
+    return int(api.get(object_path(kind, namespace, name))["metadata"]["generation"])
+
+
+def outdated(nodes: Iterable[Mapping[str, Any]], newest: int) -> Iterator[str]:
+    """A line a node that enforces another generation of a policy than the newest."""
+    for node in nodes:
+        for row in node["status"].get("policies") or ():
+            if row["generation"] != newest:
+                yield f"{node['metadata']['name']}: {title(row)}: generation {newest} is not in force yet"
 
 
 def show_pod(api: Api, name: str, output: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bulkhead.cli.status import is_enforced, of_policy, table
+from bulkhead.cli.status import is_enforced, of_policy, outdated, table
 
 
 def node(name: str = "vm0", ready: str = "True", enforced: int = 2, failures: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -38,6 +38,12 @@ def test_the_answer_is_yes_only_if_nothing_is_behind() -> None:
     assert not is_enforced(node(enforced=1))
     assert not is_enforced(node(failures=("shop/web-0/web",)))
     assert not is_enforced({"metadata": {"name": "new"}, "status": {}})
+
+
+def test_an_older_generation_is_not_the_policy() -> None:
+    """A node that enforces what the policy said before is told."""
+    assert list(outdated([node()], 3)) == []
+    assert list(outdated([node()], 4)) == ["vm0: shop/web: generation 4 is not in force yet"]
 
 
 def test_one_policy_is_asked_for() -> None:
