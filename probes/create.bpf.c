@@ -8,21 +8,16 @@
  *
  * The dentry is negative: its path is its parent's and its name.
  */
-#include "include/act.h"
+#include "include/judge.h"
 
 static always_inline int decide_create(struct dentry *dentry)
 {
 	struct ruling ruling;
 	struct policy_set *set = current_path_set(&ruling);
-	u64 decision;
-	u32 flags = 0;
 
 	if (!set)
 		return 0;
-	decision = decision_in(resolve(dentry, ruling.epoch), set, OPERATION_CREATE, &flags);
-	if (!decision)
-		return 0;
-	return act_on_path(&ruling, decision, OPERATION_CREATE, address_of(dentry), 0, flags);
+	return judge_name(&ruling, set, resolve(dentry, ruling.epoch), OPERATION_CREATE, dentry);
 }
 
 PROGRAM(inode_create)(u64 *ctx)

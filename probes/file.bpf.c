@@ -1,53 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * hook                 enforces                              fails
- * file_open            files: Read, Write of what is opened   closed: an unresolved path is judged by the strictest rule
- *                      … and files of cgroups (tampering.h)
+ * hook          enforces                                              fails
+ * file_open     files: Read, Write of what is opened; Create by        closed: an unresolved path is judged by the
+ *               O_TMPFILE, which has no name to judge by inode_create  strictest rule
+ *               … and files of cgroups (tampering.h)
+ * file_receive  Read, Write of a descriptor that comes from another    closed
+ *               process: over a unix socket, by pidfd_getfd
  *
- * The verdict is remembered on the inode: the second open costs two storage look-ups, not a walk. A file with several
- * links is judged anew each time, because its names may be judged differently.
+ * The verdict is remembered on the inode: the second open costs two storage look-ups, not a walk.
  */
+#include "include/judge.h"
 #include "include/tampering.h"
 
 #define FMODE_READ 1u
 #define FMODE_WRITE 2u
 #define FMODE_EXEC 32u
+#define FMODE_PATH 0x4000u
 #define O_TRUNC 01000u
-
-static always_inline void remember(struct inode *inode, struct inode_memory *memory, u64 epoch, u64 state)
-{
-	u32 type = FIELD(inode, i_mode) & S_IFMT;
-
-	if (state >= STATE_NESTED)
-		return;
-	if (type != S_IFDIR && FIELD(inode, i_nlink) != 1)
-		return;
-	if (!memory)
-		memory = new_memory_of(inode);
-	if (!memory)
-		return;
-	memory->verdict = epoch << 32 | outcome_of(state);
-	if (type == S_IFDIR)
-		memory->directory = epoch << 32 | state;
-}
-
-/* The state that answers for the file: remembered, as a sink with its outcome, or found by its path. */
-static always_inline u64 state_of_open(struct file *file, u64 epoch)
-{
-	struct inode *inode = FIELD(file, f_inode);
-	struct inode_memory *memory = memory_of(inode);
-	u64 state;
-
-	if (memory) {
-		u64 verdict = memory->verdict;
-
-		if (verdict >> 32 == epoch)
-			return STATE_SINK | (u32)verdict;
-	}
-	state = resolve_file(file, epoch);
-	remember(inode, memory, epoch, state);
-	return state;
-}
+#define O_TMPFILE 020000000u
 
 static always_inline u32 operations_of(struct file *file)
 {
@@ -57,46 +27,84 @@ static always_inline u32 operations_of(struct file *file)
 		operations = 1u << OPERATION_WRITE;
 	if (FIELD(file, f_mode) & FMODE_READ || !operations)
 		operations |= 1u << OPERATION_READ;
+	if (FIELD(file, f_flags) & O_TMPFILE)
+		operations |= 1u << OPERATION_CREATE;
 	return operations;
 }
 
-/* The decision about an open, and which operation it is about. */
-static always_inline u64 decide_open(struct file *file, struct ruling *ruling, u32 *operation, u32 *flags)
+/* The strictest of what was decided about the operations of one open. */
+struct strictest {
+	u64 decision;
+	u32 operation;
+	u32 flags;
+};
+
+static always_inline void add_operation(struct strictest *s, u64 state, struct policy_set *set, u32 asked,
+                                        u32 operation)
+{
+	u64 decision;
+
+	if (!(asked & 1u << operation))
+		return;
+	decision = decision_in(state, set, operation, &s->flags);
+	if (s->decision && verdict_of(decision) <= verdict_of(s->decision))
+		return;
+	s->decision = decision;
+	s->operation = operation;
+}
+
+static always_inline void decide_operations(struct strictest *s, u64 state, struct policy_set *set, struct file *file)
+{
+	u32 asked = operations_of(file);
+
+	add_operation(s, state, set, asked, OPERATION_READ);
+	add_operation(s, state, set, asked, OPERATION_WRITE);
+	add_operation(s, state, set, asked, OPERATION_CREATE);
+}
+
+static always_inline void decide_open(struct strictest *s, struct file *file, struct ruling *ruling)
 {
 	struct policy_set *set = current_path_set(ruling);
-	u64 state, decision = 0, write = 0;
-	u32 operations;
+	u64 state;
 
-	*operation = OPERATION_READ;
 	if (!set || FIELD(file, f_flags) & FMODE_EXEC) /* judged by bprm_check_security */
-		return 0;
-	state = state_of_open(file, ruling->epoch);
-	if (state == (STATE_SINK | OUTCOME_SILENT))
-		return 0;
-	operations = operations_of(file);
-	if (operations & 1u << OPERATION_READ)
-		decision = decision_in(state, set, OPERATION_READ, flags);
-	if (operations & 1u << OPERATION_WRITE)
-		write = decision_in(state, set, OPERATION_WRITE, flags);
-	if (verdict_of(write) > verdict_of(decision) || !decision) {
-		decision = write;
-		*operation = OPERATION_WRITE;
-	}
-	return decision;
+		return;
+	state = state_of_file(file, ruling->epoch);
+	if (state != (STATE_SINK | OUTCOME_SILENT))
+		decide_operations(s, state, set, file);
 }
 
 PROGRAM(file_open)(u64 *ctx)
 {
 	struct file *file = (void *)ctx[0];
+	struct strictest s = { .operation = OPERATION_TAMPERING };
 	struct ruling ruling;
-	u32 operation = OPERATION_TAMPERING, flags = 0;
-	u64 decision = 0;
 
 	if (FIELD(file, f_mode) & FMODE_WRITE)
-		decision = decide_cgroup_file(file, &ruling);
-	if (!decision)
-		decision = decide_open(file, &ruling, &operation, &flags);
-	if (!decision)
+		s.decision = decide_cgroup_file(file, &ruling);
+	if (!s.decision)
+		decide_open(&s, file, &ruling);
+	if (!s.decision)
 		return 0;
-	return act_on_file(&ruling, decision, operation, file, flags);
+	return act_on_file(&ruling, s.decision, s.operation, file, s.flags);
+}
+
+PROGRAM(file_receive)(u64 *ctx)
+{
+	struct file *file = (void *)ctx[0];
+	struct strictest s = {};
+	struct ruling ruling;
+	struct policy_set *set = current_path_set(&ruling);
+	u64 state;
+
+	if (!set || FIELD(file, f_mode) & FMODE_PATH) /* nothing can be done by it before it is opened */
+		return 0;
+	state = state_of_file(file, ruling.epoch);
+	if (state == (STATE_SINK | OUTCOME_SILENT) ||
+	    state == STATE_NAMELESS) /* a pipe or socket is no file of a path */
+		return 0;
+	decide_operations(&s, state, set, file);
+	if (!s.decision)
+		return 0;
+	return act_on_file(&ruling, s.decision, s.operation, file, s.flags);
 }

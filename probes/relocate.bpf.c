@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * hook           enforces                                                                fails
- * inode_link     a new name is a creation, and is judged as strictly as the old one        closed
- * inode_rename   the same; a directory keeps the meaning of everything below it            closed
+ * hook           enforces                                                              fails
+ * inode_link     files: Link of the old name, Create of the new one                      closed
+ * inode_rename   Rename of the old name, Create of the new one, Delete of what had it;   closed
+ *                an exchange is two renames, each of them over the other name
  *
  * What inodes remember would be wrong if an object could move to where it is judged differently: such a move is
- * refused. A directory may move where the automaton's state is the same: it is minimal, so equal states mean equal
+ * refused, too. A directory may move where the automaton's state is the same: it is minimal, so equal states mean equal
  * answers for everything below; otherwise EXDEV, on which mv(1) copies. A set that never blocks refuses nothing.
  */
-#include "include/act.h"
+#include "include/judge.h"
 
 struct move {
 	struct dentry *from;
 	struct dentry *to;
+	u64 from_state;
+	u64 to_state;
 	u32 operation;
 };
 
@@ -24,43 +27,81 @@ static always_inline u64 difference(struct outcome *from, struct outcome *to)
 	return from->blocked & ~to->blocked ? from->strictest : to->strictest;
 }
 
-static always_inline void forget(struct dentry *dentry)
+static always_inline int is_directory(struct inode *inode)
 {
-	struct inode_memory *memory = memory_of(FIELD(dentry, d_inode));
+	return inode && (FIELD(inode, i_mode) & S_IFMT) == S_IFDIR;
+}
+
+/* What the policy says about the two names. */
+static always_inline int judge_names(struct move *m, struct ruling *ruling, struct policy_set *set)
+{
+	int refused = judge_name(ruling, set, m->from_state, m->operation, m->from);
+
+	if (!refused && FIELD(m->to, d_inode))
+		refused = judge_name(ruling, set, m->to_state, OPERATION_DELETE, m->to);
+	if (!refused)
+		refused = judge_name(ruling, set, m->to_state, OPERATION_CREATE, m->to);
+	return refused;
+}
+
+/* Whether what moves would be judged otherwise afterwards. */
+static always_inline int judge_difference(struct move *m, struct ruling *ruling, struct policy_set *set)
+{
+	u64 decision;
+
+	if (!(set->flags & SET_MAY_BLOCK) || m->from_state == m->to_state)
+		return 0;
+	decision = difference(outcome_in(m->from_state, set), outcome_in(m->to_state, set));
+	if (decision)
+		return act_on_path(ruling, decision, m->operation, address_of(m->from), 0, 0);
+	if (is_directory(FIELD(m->from, d_inode)))
+		return RETURN(-EXDEV);
+	return 0;
+}
+
+/* Whether everything that is remembered below a directory stays true for whoever remembers it. */
+static always_inline int keeps_meaning(struct inode_memory *memory, u64 epoch)
+{
+	u64 first = memory->directories[0] >> 32, second = memory->directories[1] >> 32;
+
+	if (memory->moves != moves_now())
+		return 1;
+	return (!first || first == epoch) && (!second || second == epoch);
+}
+
+/* The move is let through. `epoch` is that of a ruling for which it changes nothing, or 0. */
+static always_inline void forget_moved(struct dentry *dentry, u64 epoch)
+{
+	struct inode *inode = FIELD(dentry, d_inode);
+	struct inode_memory *memory = memory_of(inode);
 
 	if (!memory)
 		return;
-	memory->verdict = 0;
-	memory->directory = 0;
+	if (!is_directory(inode))
+		forget(memory);
+	else if (!keeps_meaning(memory, epoch))
+		forget_everything();
 }
 
 static always_inline int decide_move(struct move *m)
 {
 	struct ruling ruling;
-	struct policy_set *set;
-	struct outcome *target;
-	struct inode *inode;
-	u64 from, to, decision;
-	u32 flags = 0;
+	struct policy_set *set = current_path_set(&ruling);
+	u64 epoch = 0;
+	int refused;
 
-	forget(m->from);
-	set = current_path_set(&ruling);
-	if (!set)
-		return 0;
-	from = resolve(m->from, ruling.epoch);
-	to = resolve(m->to, ruling.epoch);
-	target = outcome_in(to, set);
-	decision = target->decisions[OPERATION_CREATE];
-	if (blocks(decision))
-		return act_on_path(&ruling, decision, OPERATION_CREATE, address_of(m->to), 0, flags);
-	if (!(set->flags & SET_MAY_BLOCK) || from == to)
-		return 0;
-	decision = difference(outcome_in(from, set), target);
-	if (decision)
-		return act_on_path(&ruling, decision, m->operation, address_of(m->from), 0, flags);
-	inode = FIELD(m->from, d_inode);
-	if (inode && (FIELD(inode, i_mode) & S_IFMT) == S_IFDIR)
-		return RETURN(-EXDEV);
+	if (set) {
+		m->from_state = resolve(m->from, ruling.epoch);
+		m->to_state = resolve(m->to, ruling.epoch);
+		refused = judge_names(m, &ruling, set);
+		if (!refused)
+			refused = judge_difference(m, &ruling, set);
+		if (refused)
+			return refused;
+		if (m->from_state == m->to_state)
+			epoch = ruling.epoch;
+	}
+	forget_moved(m->from, epoch);
 	return 0;
 }
 

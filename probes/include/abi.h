@@ -19,6 +19,7 @@
 #define ARENA_SLOTS 1572864u /* automaton slots of 8 bytes of all policy sets together */
 #define ARENA_TAIL 256u      /* slots after the last row, so that adding a byte never leaves the arena */
 #define MAX_ANCHORS 65536u   /* (container, mount) pairs */
+#define MAX_LINKS 16384u     /* files of which rules cover one of several names, of all containers together */
 #define MAX_CGROUPS 16384u   /* cgroups of containers, children included; only without cgroup storage */
 #define MAX_PREFIXES 262144u /* network prefixes of all policy sets together */
 #define MAX_PORTS 262144u    /* port prefixes of all policy sets together */
@@ -26,7 +27,7 @@
 #define MAX_COUNTERS 65536u  /* (container, rule, verdict) triples that were ever reported */
 #define MAX_REPEATS 16384u   /* violations being aggregated at one moment */
 #define EVENT_BUFFER_BYTES 4194304u
-#define PATH_LEVELS 64u    /* directories between a file and a remembered directory or mount root */
+#define PATH_LEVELS 2048u  /* directories between a file and a remembered directory or mount root */
 #define NAME_BYTES 255u    /* of one path element */
 #define OBJECT_BYTES 1024u /* of a reported path; longer ones carry RECORD_OBJECT_TRUNCATED */
 #define EXECUTABLE_BYTES 1024u
@@ -182,11 +183,26 @@ struct anchor_key {
 	__u32 anchor; /* number that user space gave to the inode, in inode_memory.anchor */
 };
 
-/* What is remembered on an inode: a cache, never the only copy of anything but `anchor`. */
+/*
+ * A file with several names, one of which a rule covers. The value is the state after all of its covered names; it
+ * answers for the file under every name. The inode's memory would not do: it goes when the inode leaves the cache.
+ */
+struct link_key {
+	__u32 epoch;
+	__u32 device; /* the kernel's dev_t, major << 20 | minor */
+	__u64 inode;  /* number */
+};
+
+/*
+ * What is remembered on an inode: a cache, never the only copy of anything but `anchor`. Of each kind the words of two
+ * epochs, the later first: policy sets that share a file do not push one another out.
+ */
+#define REMEMBERED 2u
 struct inode_memory {
-	__u64 directory; /* epoch << 32 | state after the path of this directory */
-	__u64 verdict;   /* epoch << 32 | outcome of this file */
-	__u32 anchor;    /* 0: not a mount root that user space announced */
+	__u64 directories[REMEMBERED]; /* epoch << 32 | state after the path of this directory */
+	__u64 verdicts[REMEMBERED];    /* epoch << 32 | outcome of this file */
+	__u64 moves;                   /* value of the map `moves` at which the words were true */
+	__u32 anchor;                  /* 0: not a mount root that user space announced */
 	__u32 pad;
 };
 
@@ -395,6 +411,8 @@ struct instance {
 	X(0x420c, counters, HASH, struct counter_key, __u64, MAX_COUNTERS, NO_PREALLOC)                                \
 	X(0x420d, repeats, HASH, struct repeat_key, struct repeat, MAX_REPEATS, NO_PREALLOC)                           \
 	X(0x420e, statistics, ARRAY, __u32, struct statistics, 1, 0)                                                   \
+	X(0x4230, moves, ARRAY, __u32, __u64, 1, 0)                                                                    \
+	X(0x4231, links, HASH, struct link_key, __u32, MAX_LINKS, NO_PREALLOC)                                         \
 	X(0x4210, sockets, SK_STORAGE, __u32, struct socket_memory, 0, NO_PREALLOC)                                    \
 	X(0x4211, departures, TASK_STORAGE, __u32, struct departure, 0, NO_PREALLOC)                                   \
 	X(0x4212, departed, ARRAY, __u32, __u64, MAX_CONTAINERS, 0)                                                    \

@@ -36,11 +36,17 @@ _Static_assert(sizeof(struct anchor_key) == 8, "struct anchor_key: size");
 _Static_assert(__builtin_offsetof(struct anchor_key, epoch) == 0, "struct anchor_key: epoch");
 _Static_assert(__builtin_offsetof(struct anchor_key, anchor) == 4, "struct anchor_key: anchor");
 
-_Static_assert(sizeof(struct inode_memory) == 24, "struct inode_memory: size");
-_Static_assert(__builtin_offsetof(struct inode_memory, directory) == 0, "struct inode_memory: directory");
-_Static_assert(__builtin_offsetof(struct inode_memory, verdict) == 8, "struct inode_memory: verdict");
-_Static_assert(__builtin_offsetof(struct inode_memory, anchor) == 16, "struct inode_memory: anchor");
-_Static_assert(__builtin_offsetof(struct inode_memory, pad) == 20, "struct inode_memory: pad");
+_Static_assert(sizeof(struct link_key) == 16, "struct link_key: size");
+_Static_assert(__builtin_offsetof(struct link_key, epoch) == 0, "struct link_key: epoch");
+_Static_assert(__builtin_offsetof(struct link_key, device) == 4, "struct link_key: device");
+_Static_assert(__builtin_offsetof(struct link_key, inode) == 8, "struct link_key: inode");
+
+_Static_assert(sizeof(struct inode_memory) == 48, "struct inode_memory: size");
+_Static_assert(__builtin_offsetof(struct inode_memory, directories) == 0, "struct inode_memory: directories");
+_Static_assert(__builtin_offsetof(struct inode_memory, verdicts) == 16, "struct inode_memory: verdicts");
+_Static_assert(__builtin_offsetof(struct inode_memory, moves) == 32, "struct inode_memory: moves");
+_Static_assert(__builtin_offsetof(struct inode_memory, anchor) == 40, "struct inode_memory: anchor");
+_Static_assert(__builtin_offsetof(struct inode_memory, pad) == 44, "struct inode_memory: pad");
 
 _Static_assert(sizeof(struct departure) == 8, "struct departure: size");
 _Static_assert(__builtin_offsetof(struct departure, container) == 0, "struct departure: container");

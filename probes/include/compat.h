@@ -5,11 +5,14 @@
  *
  * HAVE_CGROUP_STORAGE  BPF_MAP_TYPE_CGRP_STORAGE (Linux 6.2, c4bcfb38a95e): the binding lives on the cgroup. Before,
  *                      a hash by cgroup id, emptied by a program on cgroup_release.
+ * HAVE_IDMAPPED_SETATTR  inode_setattr is given the mount's id map as well, before the dentry.
  */
 #ifndef BULKHEAD_COMPAT_H
 #define BULKHEAD_COMPAT_H
 
 #include "kernel.h"
+
+#define SETATTR_DENTRY HAVE_IDMAPPED_SETATTR /* which argument */
 
 #if HAVE_CGROUP_STORAGE
 

@@ -18,6 +18,8 @@
 #define MAP_IDENTIFIER(identifier, name, ...) MAP_##name = identifier,
 enum map_identifier { BULKHEAD_MAPS(MAP_IDENTIFIER) };
 #define MAP(name) ((void *)bpf_pseudo_fd(1, MAP_##name))
+/* The value of an array of one entry, without a look-up. */
+#define MAP_VALUE(name) ((void *)bpf_pseudo_fd(2, MAP_##name))
 
 /* The address of a callback, which the linker replaces. A call is written as a call of the number itself. */
 #define CALLBACK(number) ((void *)(((__u64)(number) << 48) | 1))
@@ -38,6 +40,7 @@ static u64 (*boot_time_ns)(void) = (void *)125;
 static void *(*ring_reserve)(void *ring, u64 bytes, u64 flags) = (void *)131;
 static void (*ring_submit)(void *data, u64 flags) = (void *)132;
 static void *(*inode_storage)(void *map, void *inode, void *value, u64 flags) = (void *)145;
+static long (*inode_storage_delete)(void *map, void *inode) = (void *)146;
 static void *(*task_storage)(void *map, struct task_struct *task, void *value, u64 flags) = (void *)156;
 static struct task_struct *(*current_task_struct)(void) = (void *)158;
 static long (*loop)(u32 times, void *callback, void *context, u64 flags) = (void *)181;

@@ -4,8 +4,7 @@
  *
  * The path is the dentry's, within its file system: it does not depend on the accessor's root or mounts. The walk goes
  * up to the nearest directory that remembers its state, or to a mount root of the container (an anchor, whose state
- * user space computed), and steps down again, remembering on the way. What an inode remembers is tagged with the epoch
- * of (container, set, mount table), so that a new policy forgets everything by being another epoch.
+ * user space computed), and steps down again, remembering on the way.
  *
  * Fails closed: what cannot be resolved is STATE_UNKNOWN, and the set says what that means.
  */
@@ -13,31 +12,22 @@
 #define BULKHEAD_PATH_H
 
 #include "automaton.h"
-#include "ruling.h"
+#include "memory.h"
 
 #define S_IFMT 0170000u
 #define S_IFDIR 0040000u
 #define SB_KERNMOUNT (1ul << 22)
 #define SB_NOUSER (1ul << 31)
 
-static always_inline struct inode_memory *memory_of(struct inode *inode)
-{
-	return inode_storage(MAP(inodes), inode, 0, 0);
-}
-
-static always_inline struct inode_memory *new_memory_of(struct inode *inode)
-{
-	struct inode_memory *memory = inode_storage(MAP(inodes), inode, 0, STORAGE_CREATE);
-
-	if (!memory)
-		count(STATISTIC_MEMORY_FAILED);
-	return memory;
-}
+#define BLOCK_LEVELS 64u /* a walk down looks for the next name from the last of these marks, not from the leaf */
 
 struct walk {
 	struct dentry *leaf;
-	struct dentry *at;
+	struct dentry *at;   /* on the way up, the next to look at; on the way down, the one stepped over last */
+	struct dentry *mark; /* `marked` levels above the leaf */
+	u64 marked;
 	u64 epoch;
+	u64 moves;
 	u64 state;
 	u64 levels; /* between the leaf and where the walk up ended */
 	u64 found;
@@ -54,8 +44,8 @@ FUNCTION(walk_up)(u64 i, struct walk *w)
 	u32 *state;
 
 	if (memory) {
-		directory = memory->directory;
-		if (directory >> 32 == w->epoch) {
+		directory = recall(memory, memory->directories, w->epoch, w->moves);
+		if (directory) {
 			w->state = (u32)directory;
 			w->found = 1;
 			return 1;
@@ -86,35 +76,70 @@ FUNCTION(walk_ancestor)(u64 i, struct ancestor *a)
 	return 0;
 }
 
-/* bpf_loop callback: step over the name of the dentry that is `levels - 1 - i` above the leaf. */
+/* The dentry so many levels above the leaf. */
+static always_inline struct dentry *ancestor_of_leaf(struct walk *w, u64 above)
+{
+	u64 marked = above & ~(u64)(BLOCK_LEVELS - 1);
+	struct ancestor a = { w->leaf };
+
+	if (marked != w->marked) {
+		if (marked)
+			loop(marked, CALLBACK(LINKED_WALK_ANCESTOR), &a, 0);
+		w->mark = a.dentry;
+		w->marked = marked;
+	}
+	a.dentry = w->mark;
+	if (above != marked)
+		loop(above - marked, CALLBACK(LINKED_WALK_ANCESTOR), &a, 0);
+	return a.dentry;
+}
+
+/* Remember a directory's state. The directory may have been removed meanwhile: then nobody would free the memory. */
+static always_inline struct inode_memory *note_directory(struct dentry *dentry, struct walk *w, u64 state)
+{
+	struct inode *inode = FIELD(dentry, d_inode);
+	struct inode_memory *memory = new_memory_of(inode);
+
+	if (!memory)
+		return 0;
+	if (*(struct inode *volatile *)FIELD_ADDRESS(dentry, d_inode) != inode) {
+		inode_storage_delete(MAP(inodes), inode);
+		return 0;
+	}
+	note(memory, memory->directories, w->epoch << 32 | state, w->moves);
+	return memory;
+}
+
+/*
+ * bpf_loop callback: step over the name of the dentry that is `levels - 1 - i` above the leaf. It must still lie in the
+ * directory that was stepped over before: else directories were moved meanwhile, and names of two paths would be mixed.
+ */
 FUNCTION(walk_down)(u64 i, struct walk *w)
 {
 	u64 above = w->levels - 1 - i;
-	struct ancestor a = { w->leaf };
-	struct inode_memory *memory;
+	struct dentry *dentry = ancestor_of_leaf(w, above);
+	struct inode_memory *memory = 0;
 	struct element e;
 	u32 sequence, state;
+	int moved;
 
-	if (above)
-		loop(above, CALLBACK(LINKED_WALK_ANCESTOR), &a, 0);
-	sequence = FIELD(a.dentry, d_seq.seqcount.sequence);
-	e.name = (u64)FIELD(a.dentry, d_name.name);
-	e.bytes = FIELD(a.dentry, d_name.len);
+	sequence = FIELD(dentry, d_seq.seqcount.sequence);
+	moved = FIELD(dentry, d_parent) != w->at;
+	e.name = (u64)FIELD(dentry, d_name.name);
+	e.bytes = FIELD(dentry, d_name.len);
 	e.state = w->state;
 	state = STEP(&e);
-	if (sequence & 1 || FIELD(a.dentry, d_seq.seqcount.sequence) != sequence) {
+	if (above && state != STATE_UNKNOWN && !moved)
+		memory = note_directory(dentry, w, state);
+	if (moved || sequence & 1 || *(volatile u32 *)FIELD_ADDRESS(dentry, d_seq.seqcount.sequence) != sequence) {
+		if (memory)
+			forget(memory);
 		count(STATISTIC_RENAME_RACED);
 		state = STATE_UNKNOWN;
 	}
 	w->state = state;
-	if (state == STATE_UNKNOWN)
-		return 1;
-	if (above) {
-		memory = new_memory_of(FIELD(a.dentry, d_inode));
-		if (memory)
-			memory->directory = w->epoch << 32 | state;
-	}
-	return 0;
+	w->at = dentry;
+	return state == STATE_UNKNOWN;
 }
 
 /*
@@ -136,7 +161,9 @@ static always_inline u64 state_without_anchor(struct dentry *root)
 
 static always_inline u64 resolve_whole(struct dentry *leaf, u64 epoch)
 {
-	struct walk w = { .leaf = leaf, .at = leaf, .epoch = epoch, .state = STATE_UNKNOWN };
+	struct walk w = {
+		.leaf = leaf, .at = leaf, .mark = leaf, .epoch = epoch, .moves = moves_now(), .state = STATE_UNKNOWN
+	};
 	u64 visited = loop(PATH_LEVELS, CALLBACK(LINKED_WALK_UP), &w, 0);
 
 	if (!w.found) {
@@ -151,8 +178,27 @@ static always_inline u64 resolve_whole(struct dentry *leaf, u64 epoch)
 	return w.state;
 }
 
+/*
+ * The state that answers for a file with several names, under each of them, where user space found that a rule covers
+ * one; STATE_UNKNOWN otherwise.
+ */
+static always_inline u64 state_of_links(struct dentry *leaf, u64 epoch)
+{
+	struct inode *inode = FIELD(leaf, d_inode);
+	struct link_key key = {};
+	u32 *state;
+
+	if (FIELD(inode, i_nlink) < 2 || (FIELD(inode, i_mode) & S_IFMT) == S_IFDIR)
+		return STATE_UNKNOWN;
+	key.epoch = epoch;
+	key.device = FIELD(FIELD(leaf, d_sb), s_dev);
+	key.inode = FIELD(inode, i_ino);
+	state = map_lookup(MAP(links), &key);
+	return state ? *state : STATE_UNKNOWN;
+}
+
 /* The state after the path of a dentry, which may be negative (a name about to be made). */
-static always_inline u64 resolve(struct dentry *leaf, u64 epoch)
+static always_inline u64 resolve_name(struct dentry *leaf, u64 epoch)
 {
 	struct dentry *parent = FIELD(leaf, d_parent);
 	struct inode_memory *own = memory_of(FIELD(leaf, d_inode));
@@ -162,7 +208,7 @@ static always_inline u64 resolve(struct dentry *leaf, u64 epoch)
 	u32 sequence, state;
 
 	if (known && parent != leaf && !(own && own->anchor))
-		directory = known->directory;
+		directory = recall(known, known->directories, epoch, moves_now());
 	if (directory >> 32 != epoch)
 		return resolve_whole(leaf, epoch);
 	sequence = FIELD(leaf, d_seq.seqcount.sequence);
@@ -175,6 +221,14 @@ static always_inline u64 resolve(struct dentry *leaf, u64 epoch)
 		return STATE_UNKNOWN;
 	}
 	return state;
+}
+
+/* The state that answers for a dentry: after its path, or after the paths of all of a linked file's names. */
+static always_inline u64 resolve(struct dentry *leaf, u64 epoch)
+{
+	u64 state = state_of_links(leaf, epoch);
+
+	return state == STATE_UNKNOWN ? resolve_name(leaf, epoch) : state;
 }
 
 /*

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from bulkhead.errors import KernelUnable
 from bulkhead.kernel import libbpf
 from bulkhead.kernel.bpf_syscall import RETURN_0
-from bulkhead.kernel.plan import PROGRAMS, Kind
+from bulkhead.kernel.plan import LSM_PREFIX, PROGRAMS, Kind, Program
 from tests.kernel.enforcement.box import policy
 
 FUNCTION_KIND = 12  # BTF_KIND_FUNC
@@ -27,7 +28,7 @@ def empty_programs(hooks: list[str]) -> Iterator[None]:
     """A program that returns 0 at once, on each of these LSM hooks: the least that any LSM program costs."""
     with ExitStack() as ends:
         for hook in hooks:
-            types = (*Kind.LSM.value, libbpf.kernel_type(f"bpf_lsm_{hook}", FUNCTION_KIND))
+            types = (*Kind.LSM.value, libbpf.kernel_type(LSM_PREFIX + hook, FUNCTION_KIND))
             program = libbpf.load_program("empty", RETURN_0, types, (0, b""))
             ends.callback(os.close, program)
             ends.callback(os.close, libbpf.attach_to_kernel("empty", program))
@@ -36,7 +37,18 @@ def empty_programs(hooks: list[str]) -> Iterator[None]:
 
 def our_hooks() -> list[str]:
     """The LSM hooks that our programs are on."""
-    return list(dict.fromkeys(program.hook for program in PROGRAMS if program.kind is Kind.LSM))
+    return list(dict.fromkeys(each.hook for each in PROGRAMS if each.kind is Kind.LSM and _is_there(each)))
+
+
+def _is_there(program: Program) -> bool:
+    """Whether the kernel has the hook of a program that is left out where it has not."""
+    if not program.optional:
+        return True
+    try:
+        libbpf.kernel_type(LSM_PREFIX + program.hook, FUNCTION_KIND)
+    except KernelUnable:
+        return False
+    return True
 
 
 def our_policy(files: int) -> str:

@@ -14,6 +14,7 @@ MAX_OUTCOMES: Final[int] = 65536  # distinct answers of all path automata togeth
 ARENA_SLOTS: Final[int] = 1572864  # automaton slots of 8 bytes of all policy sets together
 ARENA_TAIL: Final[int] = 256  # slots after the last row, so that adding a byte never leaves the arena
 MAX_ANCHORS: Final[int] = 65536  # (container, mount) pairs
+MAX_LINKS: Final[int] = 16384  # files of which rules cover one of several names, of all containers together
 MAX_CGROUPS: Final[int] = 16384  # cgroups of containers, children included; only without cgroup storage
 MAX_PREFIXES: Final[int] = 262144  # network prefixes of all policy sets together
 MAX_PORTS: Final[int] = 262144  # port prefixes of all policy sets together
@@ -21,7 +22,7 @@ MAX_GUARDED: Final[int] = 8192  # BPF objects of ours: three links a container, 
 MAX_COUNTERS: Final[int] = 65536  # (container, rule, verdict) triples that were ever reported
 MAX_REPEATS: Final[int] = 16384  # violations being aggregated at one moment
 EVENT_BUFFER_BYTES: Final[int] = 4194304
-PATH_LEVELS: Final[int] = 64  # directories between a file and a remembered directory or mount root
+PATH_LEVELS: Final[int] = 2048  # directories between a file and a remembered directory or mount root
 NAME_BYTES: Final[int] = 255  # of one path element
 OBJECT_BYTES: Final[int] = 1024  # of a reported path; longer ones carry RECORD_OBJECT_TRUNCATED
 EXECUTABLE_BYTES: Final[int] = 1024
@@ -60,6 +61,7 @@ SET_HAS_SPECIAL_FILES: Final[int] = 32  # operations says something of files: Ra
 SET_HAS_SOCKETS: Final[int] = 64
 SET_HAS_SUBJECTS: Final[int] = 128  # it matters who acts
 SET_HAS_PROVENANCE: Final[int] = 256  # executing depends on where the file comes from
+REMEMBERED: Final[int] = 2
 RECORD_OBJECT_TRUNCATED: Final[int] = 1
 RECORD_EXECUTABLE_TRUNCATED: Final[int] = 2
 RECORD_ARGUMENTS_TRUNCATED: Final[int] = 4
@@ -250,16 +252,31 @@ class AnchorKey(Structure):
     )
 
 
-class InodeMemory(Structure):
-    """struct inode_memory, 24 bytes."""
+class LinkKey(Structure):
+    """struct link_key, 16 bytes."""
 
-    directory: int  # epoch << 32 | state after the path of this directory
-    verdict: int  # epoch << 32 | outcome of this file
+    epoch: int
+    device: int  # the kernel's dev_t, major << 20 | minor
+    inode: int  # number
+    _fields_ = (
+        ("epoch", c_uint32),
+        ("device", c_uint32),
+        ("inode", c_uint64),
+    )
+
+
+class InodeMemory(Structure):
+    """struct inode_memory, 48 bytes."""
+
+    directories: Array[c_uint64]  # epoch << 32 | state after the path of this directory
+    verdicts: Array[c_uint64]  # epoch << 32 | outcome of this file
+    moves: int  # value of the map `moves` at which the words were true
     anchor: int  # 0: not a mount root that user space announced
     pad: int
     _fields_ = (
-        ("directory", c_uint64),
-        ("verdict", c_uint64),
+        ("directories", c_uint64 * REMEMBERED),
+        ("verdicts", c_uint64 * REMEMBERED),
+        ("moves", c_uint64),
         ("anchor", c_uint32),
         ("pad", c_uint32),
     )
@@ -567,7 +584,7 @@ MAPS: Final[tuple[MapDefinition, ...]] = (
         name="inodes",
         type=MapType.INODE_STORAGE,
         key_bytes=4,
-        value_bytes=24,
+        value_bytes=48,
         entries=0,
         flags=MapFlag.NO_PREALLOC,
     ),
@@ -633,6 +650,24 @@ MAPS: Final[tuple[MapDefinition, ...]] = (
         value_bytes=104,
         entries=1,
         flags=MapFlag(0),
+    ),
+    MapDefinition(
+        identifier=0x4230,
+        name="moves",
+        type=MapType.ARRAY,
+        key_bytes=4,
+        value_bytes=8,
+        entries=1,
+        flags=MapFlag(0),
+    ),
+    MapDefinition(
+        identifier=0x4231,
+        name="links",
+        type=MapType.HASH,
+        key_bytes=16,
+        value_bytes=4,
+        entries=MAX_LINKS,
+        flags=MapFlag.NO_PREALLOC,
     ),
     MapDefinition(
         identifier=0x4210,
@@ -743,6 +778,7 @@ __all__ = [
     "GuardedKey",
     "InodeMemory",
     "Instance",
+    "LinkKey",
     "Linked",
     "MAPS",
     "MAX_ANCHORS",
@@ -750,6 +786,7 @@ __all__ = [
     "MAX_CONTAINERS",
     "MAX_COUNTERS",
     "MAX_GUARDED",
+    "MAX_LINKS",
     "MAX_OUTCOMES",
     "MAX_PORTS",
     "MAX_PREFIXES",
@@ -779,6 +816,7 @@ __all__ = [
     "RECORD_OBJECT_TRUNCATED",
     "RECORD_PATH_IN_FILE_SYSTEM",
     "RECORD_UNRESOLVED",
+    "REMEMBERED",
     "REPEAT_WINDOW_NS",
     "RULING_EPOCH_SHIFT",
     "Record",

@@ -10,7 +10,7 @@ import base64
 import binascii
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bulkhead import __version__
@@ -18,7 +18,7 @@ from bulkhead.abi import ABI_VERSION
 from bulkhead.errors import Damaged
 from bulkhead.files import write_whole
 from bulkhead.kernel.linker import LinkedProgram
-from bulkhead.kernel.plan import Parameters, probes_directory
+from bulkhead.kernel.plan import PROGRAMS, Parameters, Program, probes_directory
 
 _FORMAT = 1
 
@@ -35,6 +35,12 @@ class Bundle:
     def digest(self) -> bytes:
         """32 bytes that identify the programs, as kept in the kernel's `instances` map."""
         return bytes.fromhex(self.key)
+
+    @property
+    def plan(self) -> tuple[Program, ...]:
+        """The programs as planned: all but those that this kernel has no hook for."""
+        there = {linked.name for linked in self.programs}
+        return tuple(program for program in PROGRAMS if program.name in there)
 
 
 def bundle_key(btf: Path) -> str:
@@ -56,7 +62,7 @@ def write_bundle(bundle: Bundle, path: Path) -> None:
     document = {
         "format": _FORMAT,
         "key": bundle.key,
-        "parameters": {"cgroup_storage": bundle.parameters.cgroup_storage},
+        "parameters": asdict(bundle.parameters),
         "programs": [
             {
                 "name": program.name,

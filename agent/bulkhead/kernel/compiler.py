@@ -17,8 +17,9 @@ from bulkhead.kernel.bundle import Bundle, bundle_key, write_bundle
 from bulkhead.kernel.headers import read_types, write_headers
 from bulkhead.kernel.kernel_btf import KernelTypes
 from bulkhead.kernel.linker import link
-from bulkhead.kernel.plan import FUNCTIONS, PROGRAMS, Parameters, probes_directory, render
+from bulkhead.kernel.plan import FUNCTIONS, LSM_PREFIX, PROGRAMS, Parameters, Program, probes_directory, render
 
+_IDMAPPED_SETATTR_PARAMETERS = 3
 _TIMEOUT_S = 300  # 1.5 s on a machine of its own, 30 s in an emulated one
 
 
@@ -42,7 +43,16 @@ def compile_bundle(btf: Path, out: Path) -> None:
 
 def parameters_of(types: KernelTypes) -> Parameters:
     """What the kernel whose types are given has."""
-    return Parameters(cgroup_storage=types.has_enumerator("bpf_map_type", "BPF_MAP_TYPE_CGRP_STORAGE"))
+    return Parameters(
+        cgroup_storage=types.has_enumerator("bpf_map_type", "BPF_MAP_TYPE_CGRP_STORAGE"),
+        idmapped_setattr=types.parameters(f"{LSM_PREFIX}inode_setattr") == _IDMAPPED_SETATTR_PARAMETERS,
+        layers_have_paths=types.has_member("backing_file", "user_path"),
+    )
+
+
+def _is_there(program: Program, types: KernelTypes) -> bool:
+    """Whether to have a program: only an optional one may lack its hook."""
+    return not program.optional or types.parameters(LSM_PREFIX + program.hook) is not None
 
 
 def _compile(btf: Path, out: Path) -> None:
@@ -56,7 +66,7 @@ def _compile(btf: Path, out: Path) -> None:
         os.chdir(empty)
         os.environ["BCC_KERNEL_SOURCE"] = str(tree)
         compiled = _run_bcc(render(parameters))
-    programs = tuple(link(program, compiled) for program in PROGRAMS)
+    programs = tuple(link(program, compiled) for program in PROGRAMS if _is_there(program, types))
     write_bundle(Bundle(bundle_key(btf), parameters, programs), out)
 
 

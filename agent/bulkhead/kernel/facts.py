@@ -20,7 +20,7 @@ from bulkhead.kernel import bpf_syscall as bpf
 from bulkhead.kernel import libbpf
 from bulkhead.kernel.bpf_syscall import AttachType, MapType, ProgramType
 from bulkhead.kernel.compiler import compiler_version
-from bulkhead.kernel.plan import LSM_LIST, PROGRAMS, Kind
+from bulkhead.kernel.plan import LSM_LIST, LSM_PREFIX, PROGRAMS, Kind
 
 BTF = Path("/sys/kernel/btf/vmlinux")
 LOCKDOWN = Path("/sys/kernel/security/lockdown")
@@ -117,7 +117,7 @@ def _kernel_type(name: str, kind: int) -> int | None:
 
 def _try_lsm() -> tuple[int | None, int | None, bool | None]:
     """(loading, attaching, whether the kernel called it): a program that notes its call and allows."""
-    hook = _kernel_type(f"bpf_lsm_{TRIED_HOOK}", FUNCTION_KIND)
+    hook = _kernel_type(LSM_PREFIX + TRIED_HOOK, FUNCTION_KIND)
     if hook is None:
         return None, None, None
     shape, flags, _ = MAPS[MapType.ARRAY]
@@ -178,8 +178,8 @@ def _missing_hooks() -> tuple[str, ...]:
     """Hooks of ours that the kernel's BTF does not have; empty where there is no BTF to look in."""
     if not BTF.exists() or not _libbpf_version():
         return ()
-    prefixes = {Kind.LSM: "bpf_lsm_", Kind.FUNCTION: ""}
-    hooks = [(each.hook, prefixes[each.kind]) for each in PROGRAMS if each.kind in prefixes]
+    prefixes = {Kind.LSM: LSM_PREFIX, Kind.FUNCTION: ""}
+    hooks = [(each.hook, prefixes[each.kind]) for each in PROGRAMS if each.kind in prefixes and not each.optional]
     return tuple(hook for hook, prefix in hooks if _kernel_type(prefix + hook, FUNCTION_KIND) is None)
 
 

@@ -34,6 +34,7 @@ FIELDS = {
         "d_name.hash_len",
     ),
     "file": ("f_path.dentry", "f_path.mnt", "f_inode", "f_mode", "f_flags"),
+    "iattr": ("ia_valid",),
     "inode": ("i_ino", "i_mode", "i_nlink"),
     "kernfs_node": ("id",),
     "linux_binprm": ("file",),

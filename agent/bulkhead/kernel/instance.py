@@ -25,7 +25,7 @@ from bulkhead.kernel.bundle import Bundle
 from bulkhead.kernel.guard import Guard
 from bulkhead.kernel.linker import INSTRUCTION, LinkedProgram
 from bulkhead.kernel.maps import Maps, create_maps, open_maps, pack, word
-from bulkhead.kernel.plan import FUNCTIONS, PROGRAMS, Kind, Linkage, Program
+from bulkhead.kernel.plan import FUNCTIONS, LSM_PREFIX, PROGRAMS, Kind, Linkage, Program
 
 _FUNCTION_KIND, _TYPEDEF_KIND = 12, 8  # BTF_KIND_*
 _LINK_CGROUP, _LINK_CGROUP_OFFSET = struct.Struct("<Q"), 16  # cgroup_id of struct bpf_link_info, 0 when detached
@@ -160,7 +160,7 @@ def load_instance(bundle: Bundle, pins: Path | None = None) -> Instance:
             f"{pins}: pinned maps are of boundary version {present.abi_version}, this is {abi.ABI_VERSION}: "
             "remove them as docs/operations.md says; they go on enforcing until then"
         )
-    if bytes(present.bundle) == bundle.digest and _all_pinned(pins):
+    if bytes(present.bundle) == bundle.digest and _all_pinned(bundle, pins):
         return _adopt(bundle, maps, pins)
     return _load(bundle, maps, pins, maps_kept=True)
 
@@ -186,16 +186,18 @@ def _remove_leftovers(pins: Path) -> None:
 
 
 def _adopt(bundle: Bundle, maps: Maps, pins: Path) -> Instance:
-    programs = {program.name: libbpf.open_pinned(str(pins / "programs" / program.name)) for program in PROGRAMS}
-    links = {program.name: libbpf.open_pinned(str(pins / "links" / program.name)) for program in _kernel_programs()}
+    programs = {program.name: libbpf.open_pinned(str(pins / "programs" / program.name)) for program in bundle.plan}
+    links = {
+        program.name: libbpf.open_pinned(str(pins / "links" / program.name)) for program in _kernel_programs(bundle)
+    }
     instance = Instance(maps, bundle, pins, adopted=True, maps_kept=True, programs=programs, links=links)
     instance.guard()
     return instance
 
 
-def _all_pinned(pins: Path) -> bool:
-    programs = all((pins / "programs" / program.name).exists() for program in PROGRAMS)
-    return programs and all((pins / "links" / program.name).exists() for program in _kernel_programs())
+def _all_pinned(bundle: Bundle, pins: Path) -> bool:
+    programs = all((pins / "programs" / program.name).exists() for program in bundle.plan)
+    return programs and all((pins / "links" / program.name).exists() for program in _kernel_programs(bundle))
 
 
 def _load(bundle: Bundle, maps: Maps, pins: Path | None, *, maps_kept: bool) -> Instance:
@@ -203,7 +205,7 @@ def _load(bundle: Bundle, maps: Maps, pins: Path | None, *, maps_kept: bool) -> 
     with contextlib.ExitStack() as undo:
         undo.callback(instance.close)
         instance.programs = _load_programs(bundle, maps)
-        for program in _kernel_programs():
+        for program in _kernel_programs(bundle):
             instance.links[program.name] = libbpf.attach_to_kernel(program.name, instance.programs[program.name])
         undo.pop_all()
     if pins:
@@ -239,7 +241,7 @@ def _update_cgroup_links(instance: Instance, pins: Path) -> None:
 def _load_programs(bundle: Bundle, maps: Maps) -> dict[str, int]:
     """All programs; the verifier takes its time, and takes it for several at once."""
     by_name = {linked.name: linked for linked in bundle.programs}
-    pending = {program.name: program for program in PROGRAMS}
+    pending = {program.name: program for program in bundle.plan}
     first = next(name for name in pending if any(part in _TRUSTED for _, part in by_name[name].functions))
     descriptor, trusted_global = _try_both_forms(pending.pop(first), by_name[first], maps)
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
@@ -285,7 +287,7 @@ def _with_maps(linked: LinkedProgram, maps: Maps) -> bytes:
 
 def _hook(program: Program) -> int:
     if program.kind is Kind.LSM:
-        return libbpf.kernel_type(f"bpf_lsm_{program.hook}", _FUNCTION_KIND)
+        return libbpf.kernel_type(LSM_PREFIX + program.hook, _FUNCTION_KIND)
     if program.kind is Kind.TRACEPOINT:
         return libbpf.kernel_type(f"btf_trace_{program.hook}", _TYPEDEF_KIND)
     if program.kind is Kind.FUNCTION:
@@ -293,8 +295,8 @@ def _hook(program: Program) -> int:
     return 0
 
 
-def _kernel_programs() -> Iterator[Program]:
-    return (program for program in PROGRAMS if not program.kind.on_cgroup)
+def _kernel_programs(bundle: Bundle) -> Iterator[Program]:
+    return (program for program in bundle.plan if not program.kind.on_cgroup)
 
 
 def _cgroup_programs() -> Iterator[Program]:

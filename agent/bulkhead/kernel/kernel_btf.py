@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from bulkhead.errors import KernelUnable
 
@@ -87,6 +88,10 @@ class KernelTypes:
                 return Member(name, found.type_id, member.offset + found.offset)
         return None
 
+    def has_member(self, structure: str, name: str) -> bool:
+        """Whether the kernel has a structure with such a member."""
+        return structure in self._structures and self.find(self.structure(structure), name) is not None
+
     def size(self, found: Type) -> int:
         """Bytes."""
         if found.kind == POINTER:
@@ -105,6 +110,17 @@ class KernelTypes:
                     self._text(struct.unpack_from("<I", self._blob, found.at + 8 * i)[0]) for i in range(found.members)
                 }
         return False
+
+    def parameters(self, function: str) -> int | None:
+        """How many parameters a function has; None where the kernel has no such function."""
+        prototype = self._functions.get(function)
+        return None if prototype is None else self.at(prototype).members
+
+    @cached_property
+    def _functions(self) -> dict[str, int]:
+        """The prototype of each function, by name."""
+        every = (self.at(type_id) for type_id in range(1, len(self._starts)))
+        return {found.name: found.size_or_type for found in every if found.kind == FUNCTION}
 
     def _members(self, parent: Type) -> Iterator[Member]:
         if parent.kind not in (STRUCT, UNION):

@@ -18,7 +18,7 @@ from bulkhead.kernel.plan import FUNCTIONS, Program
 INSTRUCTION = struct.Struct("<BBhi")
 _CALL = 0x85
 _LOAD_64 = 0x18
-_PSEUDO_MAP = 1
+_PSEUDO_MAPS = (1, 2)  # a map, its value
 _PSEUDO_CALL = 1
 _PSEUDO_FUNCTION = 4
 
@@ -71,7 +71,7 @@ def link(program: Program, compiled: Mapping[str, bytes]) -> LinkedProgram:
     maps = tuple(
         (index, instruction.immediate)
         for index, instruction in enumerate(instructions)
-        if instruction.opcode == _LOAD_64 and instruction.source == _PSEUDO_MAP
+        if instruction.opcode == _LOAD_64 and instruction.source in _PSEUDO_MAPS
     )
     code = b"".join(INSTRUCTION.pack(i.opcode, i.registers, i.offset, i.immediate) for i in instructions)
     return LinkedProgram(program.name, code, maps, tuple((start, name) for name, start in starts.items()))

@@ -15,6 +15,7 @@ from bulkhead.abi import ELEMENT_BYTES, NOTICE_BYTES, Linked
 from bulkhead.errors import InternalError
 
 LSM_LIST = Path("/sys/kernel/security/lsm")  # the active ones, where securityfs is mounted
+LSM_PREFIX = "bpf_lsm_"  # of the functions that LSM programs are attached to
 
 
 class Kind(Enum):
@@ -48,12 +49,14 @@ class Program:
     """A program: its function's name, the probe file it is in, and the hook, where that has another name.
 
     The hook of a FUNCTION is a function of the kernel that it precedes.
+    An optional one is left out where the kernel has no such hook, because there is nothing then that it would judge.
     """
 
     name: str
     source: str
     kind: Kind
     hooked: str = ""
+    optional: bool = False
 
     @property
     def hook(self) -> str:
@@ -63,13 +66,24 @@ class Program:
 
 PROGRAMS = (
     Program("file_open", "file.bpf.c", Kind.LSM),
+    Program("file_receive", "file.bpf.c", Kind.LSM),
     Program("bprm_check_security", "exec.bpf.c", Kind.LSM),
     Program("inode_create", "create.bpf.c", Kind.LSM),
     Program("inode_mkdir", "create.bpf.c", Kind.LSM),
     Program("inode_mknod", "create.bpf.c", Kind.LSM),
     Program("inode_symlink", "create.bpf.c", Kind.LSM),
+    Program("inode_unlink", "remove.bpf.c", Kind.LSM),
+    Program("inode_rmdir", "remove.bpf.c", Kind.LSM),
     Program("inode_link", "relocate.bpf.c", Kind.LSM),
     Program("inode_rename", "relocate.bpf.c", Kind.LSM),
+    Program("inode_setattr", "attributes.bpf.c", Kind.LSM),
+    Program("inode_setxattr", "attributes.bpf.c", Kind.LSM),
+    Program("inode_removexattr", "attributes.bpf.c", Kind.LSM),
+    Program("inode_set_acl", "attributes.bpf.c", Kind.LSM, optional=True),
+    Program("inode_remove_acl", "attributes.bpf.c", Kind.LSM, optional=True),
+    Program("inode_file_setattr", "attributes.bpf.c", Kind.LSM, optional=True),
+    Program("file_ioctl", "attributes.bpf.c", Kind.LSM),
+    Program("file_ioctl_compat", "attributes.bpf.c", Kind.LSM, optional=True),
     Program("capable", "capability.bpf.c", Kind.LSM),
     Program("socket_connect", "network_kill.bpf.c", Kind.LSM),
     Program("socket_sendmsg", "network_kill.bpf.c", Kind.LSM),
@@ -135,13 +149,22 @@ FUNCTIONS = (
 
 @dataclass(frozen=True)
 class Parameters:
-    """What differs between kernels, as given to the C (probes/include/compat.h)."""
+    """What differs between kernels, as given to the C (probes/include/compat.h).
+
+    `layers_have_paths`, which is for user space, says that an overlay's access to a file of its layers shows the path
+    of that file (Linux 6.8, def3ae83da02), not the overlay's.
+    """
 
     cgroup_storage: bool
+    idmapped_setattr: bool = True
+    layers_have_paths: bool = True
 
     def defines(self) -> dict[str, int]:
         """The `#define`s, by name."""
-        return {"HAVE_CGROUP_STORAGE": int(self.cgroup_storage)}
+        return {
+            "HAVE_CGROUP_STORAGE": int(self.cgroup_storage),
+            "HAVE_IDMAPPED_SETATTR": int(self.idmapped_setattr),
+        }
 
 
 def render(parameters: Parameters) -> str:

@@ -38,8 +38,9 @@ Where several rules of one strictness match, the violation names the first by na
 A set is exchanged whole: each access is judged by the old one or by the new one, never by parts of both and never by
 none. The new one holds at once for processes that run already, and in their child cgroups. For what is open already:
 
-- **A file that is open stays open.** Reading and writing through a descriptor that was opened before, or that was
-  received from another process, is not judged again; opening the file once more is, also through `/proc/self/fd`.
+- **A file that is open stays open.** Reading and writing through a descriptor that was opened before is not judged
+  again. Truncating the file and changing its attributes are, and so is opening it once more, also through
+  `/proc/self/fd`. A descriptor that comes from another process is judged as if the receiver opened the file.
 - **A program that runs goes on running**, and what it has mapped stays mapped. What it starts or opens from then on is
   judged anew.
 - **A TCP connection is judged again at its next packet** after every change of the set, and cut there if it is not
@@ -73,11 +74,27 @@ Paths are absolute and as the container sees them. They are compared as bytes; c
 - A directory that is visible at several paths is under the rules for each of them.
 - What appears at a covered path later is covered, and judged before it is made.
 - A hard link or a rename that would make a file be judged otherwise than before is refused; for a directory with EXDEV,
-  on which mv copies instead. Where a hard link was made before the policy, each name is judged by itself.
+  on which mv copies instead.
+- A file with several names, made before the policy, is under the rules for each of them that the container can see.
 - Starting a script is starting the script and its interpreter; both are judged.
 - A path that cannot be found out (too deep, or on a file system that was mounted a moment ago) is judged by the
   strictest Deny or Kill that could have matched, and the event says so.
 - A file without a path, such as a memory file or a pipe, matches no pattern: the default decides.
+
+## File operations
+
+| operation | is done by |
+|---|---|
+| `Read` | opening to read, also a directory; receiving a descriptor that can read |
+| `Write` | opening to write or with `O_TRUNC`, however it is written then; `truncate`, `ftruncate`; receiving |
+| `Create` | a new file, directory, device, pipe, socket or link; `O_TMPFILE`, by the directory; a rename's new name |
+| `Delete` | `unlink`, `rmdir`; being replaced by a rename |
+| `Rename` | the old name of a rename. An exchange is a rename of both, each of which replaces the other |
+| `Link` | the old name of a hard link; the new one is `Create` |
+| `Attributes` | mode, owner, times, extended attributes, access lists, flags |
+
+What the kernel does in passing is not judged: times that change with reading and writing, the end of set-user-id when a
+program is written to.
 
 ## Addresses and ports
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from ipaddress import ip_network
+from typing import get_args
 
 from bulkhead.abi import Operation
 from bulkhead.errors import InternalError
 from bulkhead.policy import model
 from bulkhead.policy.capabilities import capability_number
+from bulkhead.policy.model.sections import FileOperation
 from bulkhead.policy.operations import operation_named
 from bulkhead.policy.rules import (
     Action,
@@ -74,7 +76,7 @@ class _Resolver:
             rule = self._path_rule(Section.EXEC, index, program, operations)
             yield replace(rule, provenance=_provenance(program))
         for index, file in enumerate(self._spec.files.rules if self._spec.files else []):
-            operations = frozenset(Operation[word.upper()] for word in file.operations or [])
+            operations = frozenset(Operation[word.upper()] for word in file.operations or get_args(FileOperation))
             yield self._path_rule(Section.FILES, index, file, operations)
 
     def _path_rule(

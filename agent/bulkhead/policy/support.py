@@ -6,14 +6,15 @@ One table. When something becomes enforced, its row goes. Next step: `policy.par
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, get_args
 
 from bulkhead.policy.model import FileRule, Policy
+from bulkhead.policy.model.sections import FileOperation
 
 Path = tuple[str | int, ...]
 Found = tuple[Path, str, str]
 
-ENFORCED_FILE_OPERATIONS = ("Read", "Write", "Create")
+ENFORCED_FILE_OPERATIONS = ("Read", "Write", "Create", "Delete", "Rename", "Link", "Attributes")
 
 
 def _given(field: str) -> Callable[[Any], bool]:
@@ -86,6 +87,8 @@ def _parts(part: Any, where: tuple[str, ...], path: Path) -> Iterator[tuple[Path
 
 def _file_operations(path: Path, rule: FileRule) -> Iterator[Found]:
     enforced = ", ".join(ENFORCED_FILE_OPERATIONS)
+    if rule.operations is None and set(get_args(FileOperation)).issubset(ENFORCED_FILE_OPERATIONS):
+        return
     if rule.operations is None:
         message = "a rule on all operations is not enforced yet: it would hold for some only"
         yield (*path, "operations"), message, f"write operations: [{enforced}]"

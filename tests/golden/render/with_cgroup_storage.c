@@ -1,8 +1,11 @@
 #define HAVE_CGROUP_STORAGE 1
+#define HAVE_IDMAPPED_SETATTR 1
 #include "file.bpf.c"
 #include "exec.bpf.c"
 #include "create.bpf.c"
+#include "remove.bpf.c"
 #include "relocate.bpf.c"
+#include "attributes.bpf.c"
 #include "capability.bpf.c"
 #include "network_kill.bpf.c"
 #include "tampering.bpf.c"

@@ -11,7 +11,7 @@ from bulkhead.policy.resolve import resolve
 from bulkhead.policy.support import unenforced, unsupported
 from tests.unit.policy.documents import documents
 
-FILES = frozenset({"Read", "Write", "Create"})
+FILES = frozenset({"Read", "Write", "Create", "Delete", "Rename", "Link", "Attributes"})
 
 
 def _enforced_alone(spec: dict[str, Any]) -> bool:

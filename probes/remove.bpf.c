@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * hook          enforces                    fails
+ * inode_unlink  files: Delete of a name      closed: an unresolved path is judged by the strictest rule
+ * inode_rmdir   … of a directory
+ */
+#include "include/judge.h"
+
+static always_inline int decide_remove(struct dentry *dentry)
+{
+	struct inode *inode = FIELD(dentry, d_inode);
+	struct inode_memory *memory;
+	struct ruling ruling;
+	struct policy_set *set;
+
+	if (FIELD(inode, i_nlink) > 1) { /* what is remembered may be of this name, and another one stays */
+		memory = memory_of(inode);
+		if (memory)
+			forget(memory);
+	}
+	set = current_path_set(&ruling);
+	if (!set)
+		return 0;
+	return judge_name(&ruling, set, state_of_leaving(dentry, ruling.epoch), OPERATION_DELETE, dentry);
+}
+
+PROGRAM(inode_unlink)(u64 *ctx)
+{
+	return decide_remove((void *)ctx[1]);
+}
+
+PROGRAM(inode_rmdir)(u64 *ctx)
+{
+	return decide_remove((void *)ctx[1]);
+}
