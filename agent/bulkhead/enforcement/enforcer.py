@@ -19,6 +19,8 @@ from bulkhead import abi
 from bulkhead.enforcement.bindings import Bindings
 from bulkhead.enforcement.building import Build, build_at_once
 from bulkhead.enforcement.departures import Departures
+from bulkhead.enforcement.hard_links import HardLinks, find_hard_links
+from bulkhead.enforcement.link_table import LinkTable, groups_with
 from bulkhead.enforcement.localise import localise
 from bulkhead.enforcement.placement import place_state
 from bulkhead.enforcement.records import ContainerRecord, Records
@@ -54,13 +56,15 @@ class _Bound:
 class _Wanted:
     """What a container should be under, and what it has seen; `paths` are those of `seen`.
 
-    `signature` is that of `ContainerRecord`.
+    `signature` is that of `ContainerRecord`, `groups` are the start groups that the image was made with.
     """
 
     container: Container
     image: SetImage
     seen: Sightings
     paths: Paths
+    links: HardLinks
+    groups: tuple[frozenset[bytes], ...]
     prefixes: dict[int, bytes]
     signature: str
 
@@ -75,6 +79,7 @@ class Enforcer:
         self._sets = Sets(instance.maps)
         self._indices = Departures(instance.maps)
         self._bindings = Bindings(instance.maps["bindings"], instance.bundle.parameters)
+        self._links = LinkTable(instance.maps["links"])
         self._bound: dict[int, _Bound] = {}
         self._by_index: dict[int, _Bound] = {}
 
@@ -113,15 +118,18 @@ class Enforcer:
         """
         bound = self._bound.get(container.cgroup_id)
         with look_at(container.pid or 1) as view, contextlib.ExitStack() as undo:
-            seen = unite(bound.record.seen if bound else Sightings(), self._number(view))
+            seen = unite(bound.record.seen, self._number(view, bound)) if bound else self._number(view)
             paths = seen.paths()
             policy_set = merge(localise(rules, view.links.follow) for rules in policies)
             signature = _signature(digest_of(policy_set, groups(paths)), paths)
             if bound and bound.record.signature == signature:
                 self._note_names(bound, container)
                 return False
-            image = self._build(policy_set, groups(paths), wait)
-            made = self._prepare(_Wanted(container, image, seen, paths, view.prefixes, signature), bound, undo)
+            links = find_hard_links(view.root, view.table, policy_set.rules.paths)
+            together = groups_with(paths, links.names)
+            image = self._build(policy_set, together, wait)
+            wanted = _Wanted(container, image, seen, paths, links, together, view.prefixes, signature)
+            made = self._prepare(wanted, bound, undo)
             self._cover(made, bound, undo)
             ruling = made.record.epoch << abi.RULING_EPOCH_SHIFT | made.stored.placement.set_id
             self._instance.maps["containers"].put(word(made.record.index), struct.pack("<Q", ruling))
@@ -207,23 +215,31 @@ class Enforcer:
         return _Bound(record, stored, bool(image.flags & abi.SET_HAS_NETWORK))
 
     def _write_anchors(self, epoch: int, wanted: _Wanted, stored: StoredSet) -> None:
-        automaton = wanted.image.automaton
-        starts = dict(zip(groups(wanted.paths), automaton.starts, strict=True))
+        states = _states(wanted, stored)
         for number, paths in wanted.paths.items():
-            state = starts.get(paths)
-            if state is None:
-                (path,) = paths
-                state = state_after(automaton, path)
             key = abi.AnchorKey(epoch=epoch, anchor=number)
-            self._instance.maps["anchors"].put(pack(key), word(place_state(state, stored.placement)))
+            self._instance.maps["anchors"].put(pack(key), word(states[paths]))
+        self._links.write(epoch, wanted.links.names, states)
+        if not wanted.links.complete:
+            log.warning("links_not_all_found", container=wanted.container.name, found=len(wanted.links.names))
 
-    def _number(self, view: RootView) -> Sightings:
-        """What a look shows; an inode that is seen for the first time gets its number."""
+    def _number(self, view: RootView, bound: _Bound | None = None) -> Sightings:
+        """What a look shows; an inode that is seen for the first time gets its number.
+
+        An overlay that a container mounts while it is bound is not announced where its layers cannot be told from it:
+        it could show a covered directory under another path. Unannounced, it is judged strictly.
+        """
+        told = bound is None or self._instance.bundle.parameters.layers_have_paths
+        known = {(place.device, place.root) for place in bound.record.seen.places} if bound else set()
+        strange = set() if told else view.overlays() - known
         origins: dict[int, frozenset[Origin]] = {}
         for anchor in view.anchors:
+            if (anchor.view.device, anchor.view.root) in strange:
+                continue
             number = self._anchor_number(anchor.fd)
             origins[number] = origins.get(number, frozenset()) | {(anchor.view.device, anchor.view.root)}
-        return Sightings(view.places, origins)
+        places = (place for place in view.places if (place.device, place.root) not in strange)
+        return Sightings(frozenset(places), origins)
 
     def _anchor_number(self, descriptor: int) -> int:
         key = struct.pack("<i", descriptor)
@@ -271,6 +287,7 @@ class Enforcer:
     def _remove_anchors(self, record: ContainerRecord) -> None:
         for number in record.seen.origins:
             self._instance.maps["anchors"].remove(pack(abi.AnchorKey(epoch=record.epoch, anchor=number)))
+        self._links.remove(record.epoch)
 
     def _remove_counters(self, index: int) -> None:
         counters = self._instance.maps["counters"]
@@ -312,6 +329,7 @@ class Enforcer:
         _keep_only(self._instance.maps["ports"], {key for stored in used for key in stored.port_keys})
         anchors = self._instance.maps["anchors"]
         _keep_only(anchors, {key for key in anchors if abi.AnchorKey.from_buffer_copy(key).epoch in epochs})
+        self._links.keep_only(epochs)
 
     def _adopt_container(self, record: ContainerRecord, stored: StoredSet) -> None:
         stored.users += 1
@@ -327,6 +345,16 @@ def _keep_only(entries: Map, kept: set[bytes]) -> None:
     for key in list(entries):
         if key not in kept:
             entries.remove(key)
+
+
+def _states(wanted: _Wanted, stored: StoredSet) -> dict[frozenset[bytes], int]:
+    """The state, placed, after each set of paths from which a walk may begin."""
+    automaton = wanted.image.automaton
+    found = dict(zip(wanted.groups, automaton.starts, strict=True))
+    for paths in {*wanted.paths.values(), *wanted.links.names.values()} - found.keys():
+        (path,) = paths
+        found[paths] = state_after(automaton, path)
+    return {paths: place_state(state, stored.placement) for paths, state in found.items()}
 
 
 def _signature(image_digest: str, paths: Paths) -> str:

@@ -27,9 +27,15 @@ class RootView:
     """
 
     anchors: tuple[Anchor, ...]
+    table: tuple[mounts.Mount, ...]
     places: frozenset[mounts.Place]
     prefixes: dict[int, bytes]
+    root: int
     links: Links
+
+    def overlays(self) -> set[mounts.Origin]:
+        """What is mounted of overlays."""
+        return {(mount.device, mount.root) for mount in self.table if mount.fstype == b"overlay"}
 
 
 @contextmanager
@@ -45,7 +51,7 @@ def look_at(pid: int) -> Iterator[RootView]:
     try:
         parsed = mounts.parse(table)
         with open_anchors(pid, mounts.views(parsed)) as found:
-            yield RootView(found.opened, mounts.places(parsed), _prefixes(parsed), Links(root))
+            yield RootView(found.opened, parsed, mounts.places(parsed), _prefixes(parsed), root, Links(root))
     finally:
         os.close(root)
 

@@ -22,6 +22,7 @@ from bulkhead.errors import NotEnforceable
 from bulkhead.node.mounts import Mount, View, parse
 
 OPENAT2 = 437  # the same number on every architecture
+RESOLVE_NO_XDEV = 0x01
 RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_IN_ROOT = 0x10
@@ -100,15 +101,17 @@ def _open_view(root: int, view: View) -> Anchor | Unopened:
     return Unopened(view, f"{os.fsdecode(view.mount_point)}: hidden under mount {mount_id}")
 
 
-def open_in_root(root: int, path: bytes) -> int:
+def open_in_root(root: int, path: bytes, resolve: int = 0) -> int:
     """An O_PATH descriptor of `path` below the directory `root`, which it cannot leave; symbolic links are refused.
+
+    `resolve` are more of openat2's RESOLVE_* flags.
 
     Raises OSError, and `NotEnforceable` where the kernel has no openat2: there is no safe substitute.
     """
     how = _OpenHow(
         flags=os.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW,
         mode=0,
-        resolve=RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS,
+        resolve=resolve | RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS,
     )
     how_bytes = ctypes.c_size_t(ctypes.sizeof(how))
     fd = int(_libc.syscall(OPENAT2, root, ctypes.c_char_p(path), ctypes.byref(how), how_bytes))

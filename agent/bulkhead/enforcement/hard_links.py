@@ -1,0 +1,200 @@
+"""Files with several names of which a rule covers one: they are covered under their other names, too.
+
+The kernel judges a file by the name that it is reached by, and refuses new links that would change what is judged. A
+link that is older than the policy must be found: so where a container is put under a set, the places that its patterns
+speak of are searched for files with more than one link. What is found is judged by all of its covered names at once.
+
+The search goes name by name through what the container sees, as its patterns lead it: a literal element is looked up,
+directories are listed only where a pattern has a wildcard. It is bounded in names and time, and runs in a thread of its
+own, because a container can mount a file system that never answers. Next step: `enforcement.enforcer` lowers the names
+with the set and writes the map `links`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import stat
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from bulkhead.node.anchors import RESOLVE_NO_XDEV, mount_id_of, open_in_root
+from bulkhead.node.mounts import Mount, join
+from bulkhead.policy.rules import PathRule
+
+SEARCH_NAMES = 50_000  # a second natively
+SEARCH_FILES = 1_024  # files found: each costs an entry of the map, of several names a start state, too
+SEARCH_S = 5.0
+LOCAL = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "tmpfs", "ramfs", "overlay"})
+
+Device = tuple[int, int]
+Position = tuple[int, int]  # pattern, element that is read next
+Linked = dict[tuple[Device, int], frozenset[bytes]]
+
+
+@dataclass
+class HardLinks:
+    """Covered names of files with more than one link, by device and inode number; whether the search was complete."""
+
+    names: Linked = field(default_factory=dict)
+    complete: bool = True
+
+
+class Patterns:
+    """Patterns that are read element by element, many at once."""
+
+    def __init__(self, patterns: Iterable[bytes]) -> None:
+        self._elements = [pattern[1:].split(b"/") if pattern != b"/" else [] for pattern in sorted(set(patterns))]
+        self._compiled: dict[bytes, re.Pattern[bytes]] = {}
+
+    def start(self) -> frozenset[Position]:
+        """Before the first element."""
+        return self._closed((number, 0) for number in range(len(self._elements)))
+
+    def after(self, positions: frozenset[Position], name: bytes) -> frozenset[Position]:
+        """Behind one more element."""
+        return self._closed(self._steps(positions, name))
+
+    def matches(self, positions: frozenset[Position]) -> bool:
+        """Whether a whole pattern was read."""
+        return any(at == len(self._elements[number]) for number, at in positions)
+
+    def literals(self, positions: frozenset[Position]) -> set[bytes] | None:
+        """The names that can come next, or None where that needs a look at what there is."""
+        following = {self._elements[number][at] for number, at in positions if at < len(self._elements[number])}
+        return None if any(_is_wild(element) for element in following) else following
+
+    def _steps(self, positions: frozenset[Position], name: bytes) -> Iterator[Position]:
+        for number, at in positions:
+            elements = self._elements[number]
+            if at == len(elements):
+                continue
+            if elements[at] == b"**":
+                yield number, at
+                if at == len(elements) - 1:
+                    yield number, at + 1
+            elif elements[at] == name or (_is_wild(elements[at]) and self._expression(elements[at]).fullmatch(name)):
+                yield number, at + 1
+
+    def _closed(self, positions: Iterable[Position]) -> frozenset[Position]:
+        """With what a `**` in the middle, which may stand for nothing, lets follow at once."""
+        found = set()
+        for number, first in positions:
+            elements, at = self._elements[number], first
+            found.add((number, at))
+            while at < len(elements) - 1 and elements[at] == b"**":
+                at += 1
+                found.add((number, at))
+        return frozenset(found)
+
+    def _expression(self, element: bytes) -> re.Pattern[bytes]:
+        found = self._compiled.get(element)
+        if found is None:
+            wild = {0x2A: b".*", 0x3F: b"."}
+            text = b"".join(wild.get(byte, re.escape(bytes([byte]))) for byte in element)
+            found = self._compiled[element] = re.compile(text, re.DOTALL)
+        return found
+
+
+def _is_wild(element: bytes) -> bool:
+    return b"*" in element or b"?" in element
+
+
+def find_hard_links(root: int, mounts: Iterable[Mount], rules: Iterable[PathRule]) -> HardLinks:
+    """Search below the container's root, an open directory. Never raises, and returns within SEARCH_S."""
+    patterns = [pattern.encode("utf-8", "surrogateescape") for rule in rules for pattern in rule.patterns]
+    search = _Search(os.dup(root), {mount.mount_id: mount for mount in mounts}, Patterns(patterns))
+    thread = threading.Thread(target=search.run, name="links", daemon=True)
+    thread.start()
+    thread.join(SEARCH_S)
+    return HardLinks(search.found(), search.complete)
+
+
+class _Search:
+    """One search; `complete` becomes true at its very end."""
+
+    def __init__(self, root: int, mounts: Mapping[int, Mount], patterns: Patterns) -> None:
+        self._root, self._mounts, self._patterns = root, mounts, patterns
+        self._names: dict[tuple[Device, int], set[bytes]] = {}
+        self._left = SEARCH_NAMES
+        self.complete = False
+
+    def found(self) -> Linked:
+        """What was found by now."""
+        return {file: frozenset(names) for file, names in list(self._names.items())}
+
+    def run(self) -> None:
+        """Look at everything, the shallow first."""
+        waiting = deque([(b"/", self._patterns.start())])
+        try:
+            while waiting and self._left > 0 and len(self._names) < SEARCH_FILES:
+                path, positions = waiting.popleft()
+                with contextlib.suppress(OSError):  # gone meanwhile, or not a directory
+                    waiting.extend(self._look_into(path, positions))
+            self.complete = not waiting
+        finally:
+            os.close(self._root)
+
+    def _look_into(self, path: bytes, positions: frozenset[Position]) -> list[tuple[bytes, frozenset[Position]]]:
+        """Note the linked files of a directory; returns what is to be looked into below it."""
+        with _opened(self._root, path) as directory:
+            if (device := self._device(directory)) is None:
+                return []
+            below = []
+            for name in self._names_in(directory, positions):
+                self._left -= 1
+                following = self._patterns.after(positions, name)
+                if following and self._look_at(directory, name, join(path, b"/" + name), device, following):
+                    below.append((join(path, b"/" + name), following))
+            return below
+
+    def _names_in(self, directory: int, positions: frozenset[Position]) -> Iterable[bytes]:
+        literals = self._patterns.literals(positions)
+        if literals is not None:
+            return literals
+        listed = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
+        try:
+            return [os.fsencode(name) for name in os.listdir(listed)]
+        finally:
+            os.close(listed)
+
+    def _look_at(
+        self, directory: int, name: bytes, path: bytes, device: Device, positions: frozenset[Position]
+    ) -> bool:
+        """Whether to look into what has this name; a linked file is noted."""
+        try:
+            with _opened(directory, name, RESOLVE_NO_XDEV) as found:
+                return self._note(found, path, device, positions)
+        except OSError:
+            pass
+        try:  # something may be mounted there: looked at only if it is local
+            with _opened(self._root, path) as found:
+                mounted = self._device(found)
+                return mounted is not None and self._note(found, path, mounted, positions)
+        except OSError:
+            return False
+
+    def _note(self, found: int, path: bytes, device: Device, positions: frozenset[Position]) -> bool:
+        status = os.stat(found)
+        if stat.S_ISDIR(status.st_mode):
+            return True
+        if status.st_nlink > 1 and self._patterns.matches(positions):
+            self._names.setdefault((device, status.st_ino), set()).add(path)
+        return False
+
+    def _device(self, descriptor: int) -> Device | None:
+        """The device, as the kernel counts them, of something on a file system that answers by itself."""
+        mount = self._mounts.get(mount_id_of(descriptor))
+        return mount.device if mount and mount.fstype.decode(errors="replace") in LOCAL else None
+
+
+@contextlib.contextmanager
+def _opened(directory: int, path: bytes, resolve: int = 0) -> Iterator[int]:
+    descriptor = open_in_root(directory, path, resolve)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,141 @@
+"""What inodes remember is right: where sets share a file, where others move things, where files have several names."""
+
+from __future__ import annotations
+
+import os
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from bulkhead import abi
+from tests.kernel.enforcement.box import Bench, policy
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """covered/ and free/, with a directory and a file in each."""
+    for name in ("covered", "free"):
+        (tmp_path / name / "directory").mkdir(parents=True)
+        for file in ("file", "directory/file"):
+            (tmp_path / name / file).write_text(name)
+    return tmp_path
+
+
+def rule(*paths: object, operation: str = "Read", name: str = "p") -> str:
+    """A rule on files."""
+    listed = ", ".join(f'"{path}"' for path in paths)
+    return policy(
+        f"""
+  files:
+    rules: [{{name: r, action: Deny, operations: [{operation}], paths: [{listed}]}}]
+""",
+        name,
+    )
+
+
+def memory_of(bench: Bench, path: Path) -> abi.InodeMemory:
+    """What an inode remembers."""
+    descriptor = os.open(path, os.O_PATH)
+    try:
+        raw = bench.instance.maps["inodes"].get(struct.pack("<i", descriptor))
+    finally:
+        os.close(descriptor)
+    return abi.InodeMemory.from_buffer_copy(raw) if raw else abi.InodeMemory()
+
+
+def move_outside(source: Path, target: Path) -> None:
+    """Rename, by a process under no policy."""
+    source.rename(target)
+
+
+def test_two_sets_remember_side_by_side(bench: Bench, tree: Path) -> None:
+    """A file that two containers open in turns is answered from memory for both, and right for both."""
+    file = tree / "free/file"
+    with bench.box(rule(tree / "free/**")) as denied, bench.box(rule(tree / "covered/**", name="q")) as allowed:
+        for _ in range(2):
+            assert denied.sh(f"cat {file}").denied
+            assert allowed.sh(f"cat {file}").status == 0
+        words = list(memory_of(bench, file).verdicts)
+        assert len({word >> abi.RULING_EPOCH_SHIFT for word in words} - {0}) == 2
+        assert len(set(memory_of(bench, file.parent).directories) - {0}) == 2
+
+
+def test_a_directory_that_others_move_is_judged_where_it_is(bench: Bench, tree: Path) -> None:
+    """Into the covered place, out of it, and by moving a directory above: what was remembered below is forgotten."""
+    free, covered = tree / "free/directory", tree / "covered/directory"
+    with bench.box(rule(tree / "covered/**")) as box:
+        assert box.sh(f"cat {free}/file").status == 0
+        assert box.sh(f"cat {covered}/file").denied
+        move_outside(free, tree / "covered/moved")
+        assert box.sh(f"cat {tree}/covered/moved/file").denied
+        move_outside(covered, tree / "free/moved")
+        assert box.sh(f"cat {tree}/free/moved/file").status == 0
+        move_outside(tree / "covered", tree / "elsewhere")
+        assert box.sh(f"cat {tree}/elsewhere/moved/file").status == 0
+
+
+def test_only_moves_that_matter_forget(bench: Bench, tree: Path) -> None:
+    """A directory of which nothing is remembered, and one that its own container moves within one meaning."""
+    moves = bench.instance.maps["moves"]
+    with bench.box(rule(tree / "covered/**")) as box:
+        assert box.sh(f"cat {tree}/free/directory/file").status == 0
+        before = moves.get(struct.pack("<I", 0))
+        (tree / "unknown").mkdir()
+        move_outside(tree / "unknown", tree / "unknown2")
+        assert box.sh(f"mv {tree}/free/directory {tree}/free/renamed && cat {tree}/free/renamed/file").status == 0
+        assert moves.get(struct.pack("<I", 0)) == before
+        move_outside(tree / "free/renamed", tree / "free/directory")
+        assert moves.get(struct.pack("<I", 0)) != before
+
+
+def test_a_file_that_others_move_or_link_is_judged_by_its_name(bench: Bench, tree: Path) -> None:
+    """Renamed into the covered place and out of it, and linked there."""
+    free, covered = tree / "free/file", tree / "covered/file"
+    with bench.box(rule(tree / "covered/**")) as box:
+        assert box.sh(f"cat {free}").status == 0
+        assert box.sh(f"cat {covered}").denied
+        move_outside(free, tree / "covered/moved")
+        move_outside(covered, tree / "free/moved")
+        assert box.sh(f"cat {tree}/covered/moved").denied
+        assert box.sh(f"cat {tree}/free/moved").status == 0
+        (tree / "covered/linked").hardlink_to(tree / "free/moved")
+        assert box.sh(f"cat {tree}/covered/linked").denied
+
+
+def test_older_links_are_covered_by_every_name(bench: Bench, tree: Path) -> None:
+    """Also after the inode has left the cache. A linked file without a covered name is not covered."""
+    (tree / "free/older").hardlink_to(tree / "covered/file")
+    (tree / "free/also").hardlink_to(tree / "free/file")
+    with bench.box(rule(tree / "covered/**")) as box:
+        assert box.sh(f"cat {tree}/free/older").denied
+        assert box.sh(f"cat {tree}/free/also && cat {tree}/free/file").status == 0
+        Path("/proc/sys/vm/drop_caches").write_text("2")
+        assert box.sh(f"cat {tree}/free/older").denied
+        assert box.sh(f"mv {tree}/free/older {tree}/free/newer").denied
+        assert box.sh(f"rm {tree}/free/also && cat {tree}/free/file").status == 0
+    with bench.box(rule(tree / "covered/directory/**")) as box:
+        assert box.sh(f"cat {tree}/free/older").status == 0
+
+
+def test_the_links_of_a_container_go_with_it(bench: Bench, tree: Path) -> None:
+    """Entries are of one ruling: a change of policy replaces them, the end of the box removes them."""
+    (tree / "free/older").hardlink_to(tree / "covered/file")
+    with bench.box(rule(tree / "covered/**")) as box:
+        assert len(list(bench.instance.maps["links"])) == 1
+        assert box.apply(rule(tree / "covered/**", operation="Write"))
+        assert len(list(bench.instance.maps["links"])) == 1
+        assert box.sh(f"echo x > {tree}/free/older").denied
+        assert box.sh(f"cat {tree}/free/older").status == 0
+    assert list(bench.instance.maps["links"]) == []
+
+
+def test_a_file_system_is_unmounted_although_it_is_remembered(bench: Bench, tmp_path: Path) -> None:
+    """Memory holds no inode: what was judged can be removed and its file system unmounted."""
+    subprocess.run(["mount", "-t", "tmpfs", "none", str(tmp_path)], check=True)
+    (tmp_path / "directory").mkdir()
+    (tmp_path / "directory/file").write_text("x")
+    with bench.box(rule(tmp_path / "covered/**")) as box:
+        assert box.sh(f"cat {tmp_path}/directory/file && rm -r {tmp_path}/directory").status == 0
+        subprocess.run(["umount", str(tmp_path)], check=True)
