@@ -4,16 +4,17 @@
  * file_open     files: Read, Write of what is opened; Create by        closed: an unresolved path is judged by the
  *               O_TMPFILE, which has no name to judge by inode_create  strictest rule
  *               … and files of cgroups (tampering.h)
+ *               operations: RawDevice, ProcMem, KernelSettings         open only where no policy set is bound
  * file_receive  Read, Write of a descriptor that comes from another    closed
  *               process: over a unix socket, by pidfd_getfd
  *
  * The verdict is remembered on the inode: the second open costs two storage look-ups, not a walk.
  */
 #include "include/judge.h"
+#include "include/special.h"
 #include "include/tampering.h"
 
 #define FMODE_READ 1u
-#define FMODE_WRITE 2u
 #define FMODE_EXEC 32u
 #define FMODE_PATH 0x4000u
 #define O_TRUNC 01000u
@@ -62,14 +63,10 @@ static always_inline void decide_operations(struct strictest *s, u64 state, stru
 	add_operation(s, state, set, asked, OPERATION_CREATE);
 }
 
-static always_inline void decide_open(struct strictest *s, struct file *file, struct ruling *ruling)
+static always_inline void decide_open(struct strictest *s, struct file *file, struct policy_set *set, u32 epoch)
 {
-	struct policy_set *set = current_path_set(ruling);
-	u64 state;
+	u64 state = state_of_file(file, epoch);
 
-	if (!set || FIELD(file, f_flags) & FMODE_EXEC) /* judged by bprm_check_security */
-		return;
-	state = state_of_file(file, ruling->epoch);
 	if (state != (STATE_SINK | OUTCOME_SILENT))
 		decide_operations(s, state, set, file);
 }
@@ -79,11 +76,19 @@ PROGRAM(file_open)(u64 *ctx)
 	struct file *file = (void *)ctx[0];
 	struct strictest s = { .operation = OPERATION_TAMPERING };
 	struct ruling ruling;
+	struct policy_set *set;
 
 	if (FIELD(file, f_mode) & FMODE_WRITE)
 		s.decision = decide_cgroup_file(file, &ruling);
-	if (!s.decision)
-		decide_open(&s, file, &ruling);
+	if (!s.decision) {
+		set = current_set_with(&ruling, SET_HAS_PATHS | SET_HAS_SPECIAL_FILES);
+		if (!set || FIELD(file, f_flags) & FMODE_EXEC) /* judged by bprm_check_security */
+			return 0;
+		if (set->flags & SET_HAS_SPECIAL_FILES && open_special(&ruling, set, file))
+			return RETURN(-EPERM);
+		if (set->flags & SET_HAS_PATHS)
+			decide_open(&s, file, set, ruling.epoch);
+	}
 	if (!s.decision)
 		return 0;
 	return act_on_file(&ruling, s.decision, s.operation, file, s.flags);

@@ -46,7 +46,9 @@ SECTIONS = {
     "exec": (*EVERY_SECTION, *LSM, INODE_STORAGE),
     "files": (*EVERY_SECTION, *LSM, INODE_STORAGE),
     "egress": (*EVERY_SECTION, EGRESS, CONNECT, NETWORK_STORAGE, PREFIXES),
+    "sockets": (*EVERY_SECTION, *LSM),
     "capabilities": (*EVERY_SECTION, *LSM),
+    "operations": (*EVERY_SECTION, *LSM),
 }
 
 

@@ -35,13 +35,16 @@ FIELDS = {
     ),
     "file": ("f_path.dentry", "f_path.mnt", "f_inode", "f_mode", "f_flags"),
     "iattr": ("ia_valid",),
-    "inode": ("i_ino", "i_mode", "i_nlink"),
+    "inode": ("i_ino", "i_mode", "i_nlink", "i_rdev", "i_sb"),
     "kernfs_node": ("id",),
     "linux_binprm": ("file",),
     "mm_struct": ("exe_file", "arg_start", "arg_end"),
     "mount": ("mnt.mnt_root", "mnt_mountpoint", "mnt_parent"),
     "msghdr": ("msg_name",),
     "path": ("dentry", "mnt"),
+    "proc_inode": ("pid", "vfs_inode"),
+    "pt_regs": ("orig_ax",),
+    "qstr": ("name",),
     "pid": ("level", "numbers"),
     "sock": (
         "__sk_common.skc_family",
@@ -67,7 +70,7 @@ FIELDS = {
         "thread_pid",
     ),
     "upid": ("nr",),
-    "vfsmount": ("mnt_sb",),
+    "vfsmount": ("mnt_root", "mnt_sb"),
 }
 
 # What some kernels lack, and probes use only where it is (probes/include/compat.h).

@@ -124,7 +124,9 @@ def enforced() -> Iterator[str]:
     operations = ", ".join(f"`{operation}`" for operation in ENFORCED_FILE_OPERATIONS)
     yield f"| `files` | `paths`, `operations` of {operations} | the call fails with EPERM |"
     yield "| `network.egress` | `to` with `cidr`, `except`; `ports` | connect fails with EPERM, packets are dropped |"
+    yield "| `network.sockets` | `families`, `types` | making the socket fails with EPERM |"
     yield "| `capabilities` | `names` | what needs the capability fails with EPERM |"
+    yield "| `operations` | `names` | the call fails with EPERM |"
     yield "\nEach with every action, `default` and `mode`. Kill also ends the process with SIGKILL; in `network.egress`"
     yield "that is the one that connects or sends.\n"
     yield "## Not enforced yet\n"

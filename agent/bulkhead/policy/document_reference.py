@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from bulkhead.policy.document_meaning import MEANING, enforced, limits
+from bulkhead.policy.document_privileged import SOCKETS, privileged
 from bulkhead.policy.model import API_VERSION
 from bulkhead.policy.schema import SHORT_NAMES, crd
 
@@ -30,7 +31,7 @@ Two kinds of objects, both `apiVersion: {API_VERSION}`:
 
 def page() -> str:
     """The whole page, in Markdown."""
-    return "\n".join([_BEGIN, MEANING, *enforced(), *_kinds(), *limits()])
+    return "\n".join([_BEGIN, MEANING, SOCKETS, *privileged(), *enforced(), *_kinds(), *limits()])
 
 
 def _kinds() -> Iterator[str]:

@@ -45,8 +45,8 @@ _ROWS: tuple[tuple[tuple[str, ...], str, Callable[[Any], bool], str], ...] = (
         "a peer by labels of namespaces",
     ),
     (("network",), "ingress", _given("ingress"), "the section network.ingress"),
-    (("network",), "sockets", _given("sockets"), "the section network.sockets"),
-    ((), "operations", _given("operations"), "the section operations"),
+    (("network", "sockets", "rules", "*"), "by", _given("by"), "the acting program (by)"),
+    (("operations", "rules", "*"), "by", _given("by"), "the acting program (by)"),
     (
         (),
         "nodeSelector",

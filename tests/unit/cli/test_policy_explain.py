@@ -23,9 +23,11 @@ spec:
     egress:
       rules:
       - {name: metadata, action: Deny, to: [{cidr: 169.254.169.254/32}]}
+    sockets: {rules: [{name: packets, action: Deny, families: [packet], types: [raw, dgram]}]}
   capabilities:
     rules:
     - {name: raw, action: Kill, names: [NET_RAW]}
+  operations: {rules: [{name: none, action: Deny, names: [Mount, LoadModule]}]}
 """
 
 
@@ -75,7 +77,19 @@ Egress 169.254.169.254 TCP 80: DENY because an explicit Deny wins: shop/web/netw
             ["--capability", "CAP_NET_RAW"],
             """\
 Capability CAP_NET_RAW: KILL because an explicit Kill wins: shop/web/capabilities/raw
-  p.yaml:16: shop/web/capabilities/raw: kills the process at capabilities NET_RAW ← decides""",
+  p.yaml:17: shop/web/capabilities/raw: kills the process at capabilities NET_RAW ← decides""",
+        ),
+        (
+            ["--privileged", "LoadModule"],
+            """\
+LoadModule: DENY because an explicit Deny wins: shop/web/operations/none
+  p.yaml:18: shop/web/operations/none: denies Mount, LoadModule ← decides""",
+        ),
+        (
+            ["--socket", "packet/raw"],
+            """\
+Socket packet/raw: DENY because an explicit Deny wins: shop/web/network.sockets/packets
+  p.yaml:14: shop/web/network.sockets/packets: denies sockets of packet and of dgram, raw ← decides""",
         ),
         (["--rule", "shop/web/files/keys"], "p.yaml:8: shop/web/files/keys: denies Read of /keys/**"),
         (
@@ -126,6 +140,8 @@ def test_without_an_operation_each_is_answered(path: Path, capsys: pytest.Captur
         (["--path", "keys/a"], "not an absolute path"),
         (["--address", "example.com"], "does not appear to be an IPv4 or IPv6 address"),
         (["--capability", "FLY"], "is not a capability"),
+        (["--privileged", "Fly"], "is not one of Mount, "),
+        (["--socket", "packet"], "is not one of unix, "),
         (["--rule", "shop/web/files/none"], "no rule of these files"),
     ],
 )

@@ -17,10 +17,11 @@ FILES = frozenset({"Read", "Write", "Create", "Delete", "Rename", "Link", "Attri
 def _enforced_alone(spec: dict[str, Any]) -> bool:
     """Said once more, and by other means: whether a document uses enforced features only."""
     network = spec.get("network", {})
-    sections = [spec.get("exec"), spec.get("files"), network.get("egress"), spec.get("capabilities")]
+    sections = [spec.get(name) for name in ("exec", "files", "capabilities", "operations")]
+    sections += [network.get("egress"), network.get("sockets")]
     rules = [rule for section in sections if section for rule in section.get("rules", [])]
     files = spec.get("files", {}).get("rules", [])
-    if "operations" in spec or "nodeSelector" in spec or network.keys() - {"egress"}:
+    if "nodeSelector" in spec or network.keys() - {"egress", "sockets"}:
         return False
     if any("by" in rule or rule.get("notInImage") or rule.get("fileless") for rule in rules):
         return False
