@@ -11,7 +11,9 @@ from bulkhead.policy.oracle import (
     Judgement,
     judge_capability,
     judge_connection,
+    judge_operation,
     judge_path,
+    judge_socket,
     judge_unresolved_packet,
     judge_unresolved_path,
 )
@@ -21,12 +23,14 @@ from bulkhead.policy.rules import (
     Default,
     Mode,
     NetworkRule,
+    OperationRule,
     PathRule,
     Peer,
     PolicyRules,
     Ports,
     RuleReference,
     Section,
+    SocketRule,
 )
 
 _A, _B, _C = (RuleReference("shop", name, "capabilities", "rules[0]") for name in "abc")
@@ -140,3 +144,27 @@ def test_what_cannot_be_resolved() -> None:
     assert judge_unresolved_path(said, Operation.WRITE) == Judgement(Verdict.WOULD_DENY, _C)
     assert judge_unresolved_path(said, Operation.EXEC) == Judgement()
     assert judge_unresolved_packet([_egress(Action.KILL, ports=(Ports(17, 53, 53),))]) == Judgement(Verdict.KILL, _A)
+
+
+def test_a_socket_is_matched_by_its_family_and_its_type() -> None:
+    """Where a rule names both, both must hold; what has no name is matched by rules that do not name it."""
+    packet, raw, anything = frozenset([17]), frozenset([3]), frozenset[int]()
+
+    def decided(families: frozenset[int], types: frozenset[int], *socket: int) -> bool:
+        said = [PolicyRules(sockets=(SocketRule(_A, _ENFORCE, Action.DENY, families, types),))]
+        return judge_socket(said, *socket).verdict is Verdict.DENY
+
+    sockets = [(17, 3), (17, 2), (2, 3), (45, 3), (45, 9)]
+    assert [decided(packet, raw, *each) for each in sockets] == [True, False, False, False, False]
+    assert [decided(packet, anything, *each) for each in sockets] == [True, True, False, False, False]
+    assert [decided(anything, raw, *each) for each in sockets] == [True, False, True, True, False]
+
+
+def test_privileged_operations_have_a_section_of_their_own() -> None:
+    """A default of capabilities says nothing about them, theirs does about those that no rule names."""
+    rule = OperationRule(_A, _ENFORCE, Action.ALLOW, frozenset([Operation.MOUNT]))
+    default = Default(_B, _ENFORCE, Section.OPERATIONS, Action.DENY)
+    said = [PolicyRules(operations=(rule,), defaults=(default,))]
+    assert judge_operation(said, Operation.MOUNT) == Judgement()
+    assert judge_operation(said, Operation.BPF) == Judgement(Verdict.DENY, _B)
+    assert judge_capability(said, 21) == Judgement()
