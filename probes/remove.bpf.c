@@ -13,7 +13,7 @@ static always_inline int decide_remove(struct dentry *dentry)
 	struct ruling ruling;
 	struct policy_set *set;
 
-	if (FIELD(inode, i_nlink) > 1) { /* what is remembered may be of this name, and another one stays */
+	if (inode && FIELD(inode, i_nlink) > 1) { /* what is remembered may be of this name, and another one stays */
 		memory = memory_of(inode);
 		if (memory)
 			forget(memory);

@@ -188,6 +188,8 @@ static always_inline u64 state_of_links(struct dentry *leaf, u64 epoch)
 	struct link_key key = {};
 	u32 *state;
 
+	if (!inode) /* a name about to be made; the verifier trusts this pointer to be none that faults */
+		return STATE_UNKNOWN;
 	if (FIELD(inode, i_nlink) < 2 || (FIELD(inode, i_mode) & S_IFMT) == S_IFDIR)
 		return STATE_UNKNOWN;
 	key.epoch = epoch;
