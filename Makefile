@@ -93,6 +93,10 @@ kernels: setup ## fetches the kernels that the virtual machines boot
 bench: setup ## measures what docs/benchmarks.md reports
 	@$(PYTHON) -m tests.bench
 
+.PHONY: stress
+stress: setup ## twenty minutes of everything that might leak, in a virtual machine: KERNEL=6.1|6.12|newest
+	@$(PYTHON) -m tools.vm run --kernel $(KERNEL) --timeout 3600 -- python -m tests.stress
+
 .PHONY: lint
 lint: lint-python lint-types lint-layers lint-c lint-proto ## every static check
 
