@@ -1,4 +1,4 @@
-"""Makes agent/bulkhead/v1 of proto/bulkhead/v1: messages, services, and the types of both.
+"""Makes agent/bulkhead of proto/bulkhead: messages, services, and the types of both.
 
 The protocol compiler is the one of grpcio-tools, so its version is pinned with the other Python packages.
 `--check` writes nothing and compares.
@@ -16,7 +16,7 @@ from tools.generated_files import ROOT, check_asked, settle
 from tools.grpc_stubs import render_stubs
 
 SOURCES = ROOT / "proto"
-PACKAGE = Path("bulkhead/v1")
+PACKAGES = (Path("bulkhead/v1"), Path("bulkhead/nri/v1alpha1"))
 TARGET = ROOT / "agent"
 REMEDY = "make gen-proto"
 
@@ -26,8 +26,8 @@ class ProtoError(Exception):
 
 
 def generate(sources: Path) -> dict[Path, str]:
-    """Texts by path below the source root of Python; `sources` is the directory that holds bulkhead/v1/*.proto."""
-    names = sorted(str(path.relative_to(sources)) for path in (sources / PACKAGE).glob("*.proto"))
+    """Texts by path below the source root of Python; `sources` is the directory that holds the packages."""
+    names = sorted(str(path.relative_to(sources)) for path in _files(sources, "*.proto"))
     if not names:
         return {}
     with tempfile.TemporaryDirectory() as directory:
@@ -36,7 +36,7 @@ def generate(sources: Path) -> dict[Path, str]:
         described = FileDescriptorSet.FromString((output / "descriptors").read_bytes())
         with_services = {_module(file.name): file for file in described.file if file.service and file.name in names}
         texts = {}
-        for path in sorted((output / PACKAGE).iterdir()):
+        for path in _files(output, "*"):
             if path.name.endswith("_pb2_grpc.py") and _dotted(path, output).removesuffix("_grpc") not in with_services:
                 continue  # the compiler writes a module for files without services, too
             texts[path.relative_to(output)] = path.read_text(encoding="utf-8")
@@ -44,6 +44,11 @@ def generate(sources: Path) -> dict[Path, str]:
     for module, file in with_services.items():
         texts[Path(*f"{module}_grpc".split(".")).with_suffix(".pyi")] = render_stubs(file, modules)
     return texts
+
+
+def _files(root: Path, pattern: str) -> list[Path]:
+    """The files of all packages below a root."""
+    return sorted(path for package in PACKAGES for path in (root / package).glob(pattern))
 
 
 def _compile(sources: Path, names: list[str], output: Path) -> None:
@@ -76,7 +81,7 @@ def main() -> int:
     except ProtoError:
         print("proto: the sources do not compile; nothing was written", file=sys.stderr)
         return 1
-    left_over = {path: "" for path in (TARGET / PACKAGE).glob("*_pb2*.py*") if path not in files}
+    left_over = {path: "" for path in _files(TARGET, "*_pb2*.py*") if path not in files}
     return settle(files | left_over, check=check, remedy=REMEDY)
 
 

@@ -69,12 +69,14 @@ def proxy_arguments(credentials: Credentials) -> list[str]:
 
 
 def containerd() -> str:
-    """containerd with its images on the disk and runc without systemd."""
+    """containerd with its images on the disk and runc without systemd; plugins have time, in an emulated machine."""
     return f"""\
 version = 3
 root = "{DISK}/containerd"
 [grpc]
   address = "{CONTAINERD}"
+[plugins."io.containerd.nri.v1.nri"]
+  plugin_request_timeout = "10s"
 [plugins."io.containerd.cri.v1.images".pinned_images]
   sandbox = "{images.PAUSE}"
 [plugins."io.containerd.cri.v1.runtime".cni]

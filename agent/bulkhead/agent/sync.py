@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bulkhead.agent.source import Assignment, Source
@@ -66,10 +66,21 @@ class Sync:
         self._failed: dict[int, Failure] = {}
         self._waiting: dict[int, _Waiting] = {}
         self.counts = Counts()
+        self._after: list[Callable[[], None]] = []
         self.synced = threading.Event()
+
+    def on_step(self, act: Callable[[], None]) -> None:
+        """Call this after each look, in the thread that looks."""
+        self._after.append(act)
 
     def step(self) -> int:
         """Look once and put right what differs; how many containers were changed."""
+        changed = self._look()
+        for act in self._after:
+            act()
+        return changed
+
+    def _look(self) -> int:
         wanted = self._source.read()
         if wanted is None:
             return 0
@@ -94,6 +105,11 @@ class Sync:
     def failures(self) -> tuple[Failure, ...]:
         """Assignments that could not be made so. What was enforced on their containers before still is."""
         return tuple(self._failed.values())
+
+    def failure(self, cgroup_id: int) -> str | None:
+        """Why a container could not be put under its newest policies; None where nothing failed."""
+        found = self._failed.get(cgroup_id)
+        return found.reason if found else None
 
     def _is_due(self, wanted: Assignment) -> bool:
         if wanted.container.pid is None:  # it starts, or ends: nobody there whose mounts could be looked at

@@ -44,6 +44,15 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--pod-uid", default="", metavar="UID", help="of the agent's own pod, which no policy holds for"
     )
+    parser.add_argument(
+        "--nri", type=Path, metavar="SOCKET", help="of the container runtime, which asks before a container starts"
+    )
+    parser.add_argument(
+        "--start-failure-policy",
+        choices=("Fail", "Ignore"),
+        default="Fail",
+        help="whether a container starts whose policies cannot be put into force (%(default)s: it does not)",
+    )
     parser.add_argument("--ready-file", type=Path, metavar="FILE", help="made when everything asked for is enforced")
     parser.add_argument("--monitoring", default="", metavar="ADDRESS", help="host:port to tell health and metrics at")
     parser.add_argument("--remove", action="store_true", help="take all of Bulkhead out of this kernel, then wait")
@@ -98,13 +107,20 @@ def _standalone(arguments: argparse.Namespace, paths: Paths) -> Input:
 
 
 def _cluster(arguments: argparse.Namespace, paths: Paths) -> Input:
-    from bulkhead.agent.cluster.input import ClusterInput  # noqa: PLC0415
+    from bulkhead.agent.cluster.input import ClusterInput, ClusterSettings  # noqa: PLC0415
+    from bulkhead.agent.cluster.starting import FailurePolicy  # noqa: PLC0415
     from bulkhead.agent.cluster.statement import NodeFacts  # noqa: PLC0415
     from bulkhead.agent.main import node_identity  # noqa: PLC0415
     from bulkhead.kube.client import connect  # noqa: PLC0415
 
     facts = NodeFacts(arguments.node, os.uname().release, node_identity(arguments.node).boot_id)
-    return ClusterInput(connect(arguments.kubeconfig), facts, paths.state / "accepted", arguments.pod_uid)
+    settings = ClusterSettings(
+        accepted=paths.state / "accepted",
+        own_uid=arguments.pod_uid,
+        nri=arguments.nri,
+        start_failure_policy=FailurePolicy(arguments.start_failure_policy),
+    )
+    return ClusterInput(connect(arguments.kubeconfig), facts, settings)
 
 
 def _tls(arguments: argparse.Namespace) -> TlsFiles | None:

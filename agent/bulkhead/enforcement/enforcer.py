@@ -67,6 +67,7 @@ class _Wanted:
     groups: tuple[frozenset[bytes], ...]
     prefixes: dict[int, bytes]
     signature: str
+    gates: tuple[int, ...]
 
 
 class Enforcer:
@@ -128,7 +129,8 @@ class Enforcer:
             links = find_hard_links(view.root, view.table, policy_set.rules.paths)
             together = groups_with(paths, links.names)
             image = self._build(policy_set, together, wait)
-            wanted = _Wanted(container, image, seen, paths, links, together, view.prefixes, signature)
+            gates = tuple(map(self._anchor_number, view.gates))
+            wanted = _Wanted(container, image, seen, paths, links, together, view.prefixes, signature, gates)
             made = self._prepare(wanted, bound, undo)
             self._cover(made, bound, undo)
             ruling = made.record.epoch << abi.RULING_EPOCH_SHIFT | made.stored.placement.set_id
@@ -208,6 +210,7 @@ class Enforcer:
             seen=wanted.seen,
             prefixes=wanted.prefixes,
             mount_namespace=mount_namespace(container.pid or 1),
+            gates=wanted.gates,
         )
         if image.flags & (abi.SET_HAS_PATHS | abi.SET_HAS_SUBJECTS):
             undo.callback(self._remove_anchors, record)
@@ -222,6 +225,10 @@ class Enforcer:
         self._links.write(epoch, wanted.links.names, states)
         if not wanted.links.complete:
             log.warning("links_not_all_found", container=wanted.container.name, found=len(wanted.links.names))
+
+        for number in wanted.gates:
+            key = abi.AnchorKey(epoch=epoch, anchor=number)
+            self._instance.maps["anchors"].put(pack(key), word(abi.STATE_SINK | abi.OUTCOME_SILENT))
 
     def _number(self, view: RootView, bound: _Bound | None = None) -> Sightings:
         """What a look shows; an inode that is seen for the first time gets its number.
@@ -285,7 +292,7 @@ class Enforcer:
             os.close(descriptor)
 
     def _remove_anchors(self, record: ContainerRecord) -> None:
-        for number in record.seen.origins:
+        for number in (*record.seen.origins, *record.gates):
             self._instance.maps["anchors"].remove(pack(abi.AnchorKey(epoch=record.epoch, anchor=number)))
         self._links.remove(record.epoch)
 

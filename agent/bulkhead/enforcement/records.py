@@ -27,7 +27,8 @@ from bulkhead.policy.rules import RuleReference
 class ContainerRecord:
     """A bound container: its index in the maps, its ruling, and what it was made of.
 
-    `signature` is equal for equal sets and paths; `seen` has the numbers of its mount roots.
+    `signature` is equal for equal sets and paths; `seen` has the numbers of its mount roots, `gates` those of pipes
+    that its first process waited at (`node.gates`).
     """
 
     index: int
@@ -38,6 +39,7 @@ class ContainerRecord:
     seen: Sightings
     prefixes: dict[int, bytes]
     mount_namespace: str
+    gates: tuple[int, ...] = ()
 
 
 class Records:
@@ -103,6 +105,7 @@ class Records:
             )
             document["prefixes"] = {int(key): bytes.fromhex(value) for key, value in document["prefixes"].items()}
             document["seen"] = _sightings(document["seen"])
+            document["gates"] = tuple(document.get("gates", ()))
             yield ContainerRecord(**document)
 
     def _files(self, kind: str) -> list[Path]:

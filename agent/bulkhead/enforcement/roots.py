@@ -15,6 +15,7 @@ from pathlib import Path
 from bulkhead.errors import NotEnforceable
 from bulkhead.node import mounts
 from bulkhead.node.anchors import Anchor, open_anchors
+from bulkhead.node.gates import open_gates
 from bulkhead.node.symlinks import Links
 
 
@@ -23,7 +24,8 @@ class RootView:
     """A container's view of its files. `anchors` are open, and `links` can be followed, as long as the context of
     `look_at` is.
 
-    `prefixes` says where the root of each file system (dev_t, major << 20 | minor) is mounted.
+    `prefixes` says where the root of each file system (dev_t, major << 20 | minor) is mounted. `gates` are open
+    descriptors of what the runtime's own process goes on by when the container is started (`node.gates`).
     """
 
     anchors: tuple[Anchor, ...]
@@ -32,6 +34,7 @@ class RootView:
     prefixes: dict[int, bytes]
     root: int
     links: Links
+    gates: tuple[int, ...] = ()
 
     def overlays(self) -> set[mounts.Origin]:
         """What is mounted of overlays."""
@@ -50,8 +53,9 @@ def look_at(pid: int) -> Iterator[RootView]:
         ) from error
     try:
         parsed = mounts.parse(table)
-        with open_anchors(pid, mounts.views(parsed)) as found:
-            yield RootView(found.opened, parsed, mounts.places(parsed), _prefixes(parsed), root, Links(root))
+        mounted = {mount.device for mount in parsed}
+        with open_anchors(pid, mounts.views(parsed)) as found, open_gates(pid, mounted) as gates:
+            yield RootView(found.opened, parsed, mounts.places(parsed), _prefixes(parsed), root, Links(root), gates)
     finally:
         os.close(root)
 

@@ -47,8 +47,17 @@ def test_the_agent_understands_its_arguments(render: Render) -> None:
             "tls_cert": TLS / "tls.crt",
             "tls_key": TLS / "tls.key",
             "remove": False,
+            "nri": Path("/var/run/nri/nri.sock"),
+            "start_failure_policy": "Fail",
         }.items()
     )
+
+
+def test_the_agent_does_without_the_runtime(render: Render) -> None:
+    """Neither the option nor the folder is there."""
+    objects = render({"agent": {"nri": {"enabled": False}}})
+    assert options(objects, *AGENT)["nri"] is None
+    assert "nri" not in [volume["name"] for volume in pod(objects, *AGENT)["volumes"]]
 
 
 def test_the_collector_understands_its_arguments(render: Render) -> None:
@@ -230,7 +239,9 @@ def test_the_agent_has_no_right_without_a_reason(render: Render) -> None:
         for mount in spec["containers"][0]["volumeMounts"]
         if mount["name"] in paths and not mount.get("readOnly")
     }
-    assert set(paths.values()) == {"/sys/fs/bpf", "/sys/fs/cgroup", "/sys/kernel/security", "/var/lib/bulkhead"}
+    assert set(paths.values()) == {
+        *("/sys/fs/bpf", "/sys/fs/cgroup", "/sys/kernel/security", "/var/lib/bulkhead", "/var/run/nri"),
+    }
     assert writable == {"/sys/fs/bpf", "/var/lib/bulkhead"}
 
 

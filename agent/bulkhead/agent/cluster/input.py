@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from bulkhead.agent.cluster.source import ClusterSource
+from bulkhead.agent.cluster.starting import FailurePolicy, Starting
 from bulkhead.agent.cluster.state import ClusterState
 from bulkhead.agent.cluster.statement import NodeFacts
 from bulkhead.agent.cluster.telling import Teller
@@ -20,17 +22,31 @@ from bulkhead.node import cgroups
 from bulkhead.node.kubepods import ContainerCgroups
 
 
-class ClusterInput:
-    """What one node's agent hears from the API server, and tells it.
+@dataclass(frozen=True)
+class ClusterSettings:
+    """What an agent in a cluster is told.
 
-    `accepted` keeps good versions of policies, `own_uid` is that of the agent's own pod, if it is in one.
+    `accepted` keeps good versions of policies, `own_uid` is that of the agent's own pod, if it is in one. `nri` is the
+    socket of the container runtime, which is not asked for where it is None.
     """
 
-    def __init__(self, api: Api, facts: NodeFacts, accepted: Path, own_uid: str = "") -> None:
-        self._state = ClusterState(accepted)
+    accepted: Path
+    own_uid: str = ""
+    nri: Path | None = None
+    start_failure_policy: FailurePolicy = FailurePolicy.FAIL
+
+
+class ClusterInput:
+    """What one node's agent hears from the API server and from the container runtime, and tells them."""
+
+    def __init__(self, api: Api, facts: NodeFacts, settings: ClusterSettings) -> None:
+        self._state = ClusterState(settings.accepted)
         self._watching = Watching(api, self._state, facts.name)
         self._teller = Teller(api, facts, self._state)
-        self.source = ClusterSource(self._state, ContainerCgroups(cgroups.mount_point()), own_uid)
+        self.source = ClusterSource(self._state, ContainerCgroups(cgroups.mount_point()), settings.own_uid)
+        self._starting = (
+            Starting(settings.nri, settings.start_failure_policy, self._state, self.source) if settings.nri else None
+        )
 
     @property
     def changed(self) -> threading.Event:
@@ -38,8 +54,11 @@ class ClusterInput:
         return self._state.changed
 
     def tasks(self, sync: Sync) -> dict[str, Callable[[], None]]:
-        """The watches, and what is told back."""
-        return {**self._watching.tasks(), "telling": lambda: self._teller.run(self.source, sync)}
+        """The watches, what is told back, and the answers to the runtime."""
+        tasks = {**self._watching.tasks(), "telling": lambda: self._teller.run(self.source, sync)}
+        if starting := self._starting:
+            tasks["starting"] = lambda: starting.run(sync)
+        return tasks
 
     def samples(self) -> Iterator[Sample]:
         """The policies, and how the API server is heard."""
@@ -53,6 +72,8 @@ class ClusterInput:
         """End them soon."""
         self._watching.stop()
         self._teller.stop()
+        if self._starting:
+            self._starting.stop()
 
     def tell_unable(self, error: BulkheadError) -> None:
         """The node cannot enforce: its NodeState says so."""

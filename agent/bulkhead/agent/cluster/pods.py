@@ -6,8 +6,8 @@ of the Kubernetes API. Next step: `agent.cluster.state` keeps them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 # A static pod's cgroup is named after the uid that the kubelet gave it; the API server's mirror has another.
@@ -51,6 +51,12 @@ def parse_pod(value: Mapping[str, Any]) -> Pod:
         workload=workload(metadata.get("ownerReferences") or [], labels),
         containers=tuple(_running(value.get("status") or {})),
     )
+
+
+def with_containers(pod: Pod, more: Iterable[PodContainer]) -> Pod:
+    """The pod with those of some containers that it does not name."""
+    named = {container.id for container in pod.containers}
+    return replace(pod, containers=(*pod.containers, *(each for each in more if each.id not in named)))
 
 
 def workload(owners: list[Mapping[str, Any]], labels: Mapping[str, str]) -> str:

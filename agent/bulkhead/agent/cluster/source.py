@@ -8,12 +8,13 @@ no longer says that it runs. Next step: `agent.sync`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from bulkhead.agent.cluster.pods import Pod, PodContainer
+from bulkhead.agent.cluster.pods import Pod, PodContainer, with_containers
 from bulkhead.agent.cluster.policies import Accepted
 from bulkhead.agent.cluster.state import ClusterState, Snapshot
 from bulkhead.agent.source import Assignment
+from bulkhead.agent.sync import Sync
 from bulkhead.node.cgroups import Cgroup
 from bulkhead.node.container import Container
 from bulkhead.node.kubepods import ContainerCgroups, pod_uid
@@ -61,6 +62,7 @@ class ClusterSource:
         self._own_uid = own_uid
         self._cgroups = cgroups
         self._version = NEVER
+        self.seen = NEVER  # the newest version that was looked at
         self._selected: tuple[Selected, ...] = ()
         self._look = Look()
         self._pods: set[str] = set()
@@ -74,6 +76,7 @@ class ClusterSource:
         if snapshot.version != self._version:
             self._selected = tuple(self._select(snapshot))
             self._version = snapshot.version
+        self.seen = snapshot.version
         found = self._cgroups.find(selected.name for selected in self._selected)
         self._forget_departed(snapshot, {uid for uid, _ in found})
         present = [(selected, found[selected.name]) for selected in self._selected if selected.name in found]
@@ -93,11 +96,35 @@ class ClusterSource:
         """What the last look found."""
         return self._look
 
+    def is_settled(self, name: tuple[str, str], sync: Sync) -> bool:
+        """Whether a container (pod uid, container id) of the last look is under its policies, or cannot be."""
+        identifier, selected = self._find(name)
+        if selected is None or identifier is None:
+            return True
+        return is_in_force(identifier, selected, sync) or sync.failure(identifier) is not None
+
+    def failure(self, name: tuple[str, str], sync: Sync) -> str:
+        """Why a container that policies select is not under them; empty where it is, or none selects it."""
+        identifier, selected = self._find(name)
+        if selected is None:
+            return ""
+        if identifier is None:
+            return "its cgroup was not found"
+        if is_in_force(identifier, selected, sync):
+            return ""
+        return sync.failure(identifier) or "not tried yet"
+
+    def _find(self, name: tuple[str, str]) -> tuple[int | None, Selected | None]:
+        for identifier, selected in self._look.placed.items():
+            if selected.name == name:
+                return identifier, selected
+        return None, next((each for each in self._selected if each.name == name), None)
+
     def _select(self, snapshot: Snapshot) -> Iterator[Selected]:
         lasting: dict[str, list[PodContainer]] = {}
         for each in self._look.placed.values():
             lasting.setdefault(each.pod.uid, []).append(each.container)
-        pods = [with_lasting(pod, lasting.get(pod.uid, [])) for pod in (*snapshot.pods, *snapshot.departed)]
+        pods = [with_containers(pod, lasting.get(pod.uid, [])) for pod in (*snapshot.pods, *snapshot.departed)]
         self._pods = {pod.cgroup_uid for pod in pods}
         return select(snapshot, [pod for pod in pods if pod.uid != self._own_uid])
 
@@ -107,10 +134,10 @@ class ClusterSource:
                 self._state.forget(pod.uid)
 
 
-def with_lasting(pod: Pod, placed: Iterable[PodContainer]) -> Pod:
-    """The pod with those of its containers that are in force and that it no longer names. Pure."""
-    named = {container.id for container in pod.containers}
-    return replace(pod, containers=(*pod.containers, *(each for each in placed if each.id not in named)))
+def is_in_force(identifier: int, selected: Selected, sync: Sync) -> bool:
+    """Whether a container (by cgroup id) is under exactly what selects it."""
+    applied = sync.applied().get(identifier)
+    return applied is not None and applied.policies == selected.rules
 
 
 def select(snapshot: Snapshot, pods: Iterable[Pod]) -> Iterator[Selected]:

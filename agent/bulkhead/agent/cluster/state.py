@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bulkhead.agent.cluster.pods import Pod, parse_pod
+from bulkhead.agent.cluster.pods import Pod, PodContainer, parse_pod, with_containers
 from bulkhead.agent.cluster.policies import Accepted, Known, Policies
 from bulkhead.kube.policy_key import POLICY_KINDS, PolicyKey, key_of
 
@@ -47,6 +47,7 @@ class ClusterState:
         self._policies = Policies(accepted)
         self._pods: dict[str, Pod] = {}
         self._departed: dict[str, Pod] = {}
+        self._announced: dict[str, tuple[Pod, PodContainer]] = {}  # by the container's id
         self._namespaces: dict[str, Mapping[str, str]] = {}
         self._snapshot: Snapshot | None = None  # of now; None where it has to be taken anew
 
@@ -91,7 +92,7 @@ class ClusterState:
                 self._snapshot = Snapshot(
                     self._version,
                     self._policies.accepted(),
-                    tuple(self._pods.values()),
+                    with_announced(self._pods.values(), self._announced.values()),
                     tuple(self._departed.values()),
                     dict(self._namespaces),
                     self._policies.seen(),
@@ -107,6 +108,22 @@ class ClusterState:
         """A departed pod has no container left."""
         with self._changing():
             self._departed.pop(uid, None)
+
+    def announce(self, pod: Pod, container: PodContainer) -> int:
+        """The runtime has made a container, of which the API server knows later; returns the version that has it."""
+        with self._changing():
+            self._announced[container.id] = (pod, container)
+            return self._version + 1
+
+    def announce_all(self, present: Iterable[tuple[Pod, PodContainer]]) -> None:
+        """These are all containers of the runtime."""
+        with self._changing():
+            self._announced = {container.id: (pod, container) for pod, container in present}
+
+    def withdraw(self, container_id: str) -> None:
+        """The runtime has removed a container."""
+        with self._changing():
+            self._announced.pop(container_id, None)
 
     def _change_pod(self, event: str, pod: Pod) -> None:
         if event == "DELETED":
@@ -129,6 +146,17 @@ class ClusterState:
             self._version += 1
             self._snapshot = None
         self.changed.set()
+
+
+def with_announced(pods: Iterable[Pod], announced: Iterable[tuple[Pod, PodContainer]]) -> tuple[Pod, ...]:
+    """The pods with the containers that the runtime told of; one that the API server has not told of is there, too.
+
+    Pure. The two know a pod by the uid that its cgroup has; what the API server says of it is newer.
+    """
+    found = {pod.cgroup_uid: pod for pod in pods}
+    for told, container in announced:
+        found[told.cgroup_uid] = with_containers(found.get(told.cgroup_uid, told), [container])
+    return tuple(found.values())
 
 
 def _labels(value: Mapping[str, Any]) -> Mapping[str, str]:
