@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from bulkhead.agent.cluster.input import ClusterInput
+from bulkhead.agent.cluster.input import ClusterInput, ClusterSettings
 from bulkhead.agent.cluster.statement import NodeFacts
 from bulkhead.agent.source import Assignment
 from bulkhead.agent.sync import Sync
@@ -163,7 +163,7 @@ def test_metrics_are_those_of_the_catalog(sync: Sync, tmp_path: Path, monkeypatc
         "contexts: [{name: x, context: {cluster: x, user: x}}]\n"
         f"clusters: [{{name: x, cluster: {{server: 'http://{UNREACHABLE}'}}}}]\n"
     )
-    asked = ClusterInput(connect(kubeconfig), NodeFacts("vm0", "6.12", "boot"), tmp_path / "accepted")
+    asked = ClusterInput(connect(kubeconfig), NodeFacts("vm0", "6.12", "boot"), ClusterSettings(tmp_path / "accepted"))
     asked._state.replace("SecurityPolicy", [policy(), broken(name="other", uid="p-2")])
     reflector = asked._watching._reflectors["Pod"]
     reflector._sleep = lambda _: None
