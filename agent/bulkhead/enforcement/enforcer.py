@@ -222,13 +222,12 @@ class Enforcer:
         for number, paths in wanted.paths.items():
             key = abi.AnchorKey(epoch=epoch, anchor=number)
             self._instance.maps["anchors"].put(pack(key), word(states[paths]))
-        self._links.write(epoch, wanted.links.names, states)
-        if not wanted.links.complete:
-            log.warning("links_not_all_found", container=wanted.container.name, found=len(wanted.links.names))
-
         for number in wanted.gates:
             key = abi.AnchorKey(epoch=epoch, anchor=number)
             self._instance.maps["anchors"].put(pack(key), word(abi.STATE_SINK | abi.OUTCOME_SILENT))
+        self._links.write(epoch, wanted.links.names, states)
+        if not wanted.links.complete:
+            log.warning("links_not_all_found", container=wanted.container.name, found=len(wanted.links.names))
 
     def _number(self, view: RootView, bound: _Bound | None = None) -> Sightings:
         """What a look shows; an inode that is seen for the first time gets its number.
