@@ -173,7 +173,7 @@ def main() -> None:
         answer = lower(policy_set, groups)
     except DoesNotFit as error:
         answer = (error.what, error.needed, error.limit)
-    except MemoryError:
+    except (MemoryError, SystemError):  # the latter where an extension in C did not notice that it got no memory
         answer = ("bytes of memory for building one policy set", MEMORY_BYTES + 1, MEMORY_BYTES)
     pickle.dump(answer, sys.stdout.buffer)
 
