@@ -392,35 +392,4 @@ struct instance {
 	__u8 bundle[32]; /* SHA-256 of the programs */
 };
 
-/*
- * Maps: X(identifier, name, type, key, value, entries, flags). CGROUP_BINDING is CGRP_STORAGE where the kernel has it
- * (6.2) and otherwise a HASH by cgroup id. A program refers to a map by its identifier.
- */
-#define BULKHEAD_MAPS(X)                                                                                               \
-	X(0x4201, bindings, CGROUP_BINDING, __u64, __u32, MAX_CGROUPS, 0)                                              \
-	X(0x4202, containers, ARRAY, __u32, __u64, MAX_CONTAINERS, 0)                                                  \
-	X(0x4203, sets, ARRAY, __u32, struct policy_set, MAX_SETS, 0)                                                  \
-	X(0x4204, outcomes, ARRAY, __u32, struct outcome, MAX_OUTCOMES, 0)                                             \
-	X(0x4205, arena, ARRAY, __u32, struct arena, 1, MMAPABLE)                                                      \
-	X(0x4206, anchors, HASH, struct anchor_key, __u32, MAX_ANCHORS, NO_PREALLOC)                                   \
-	X(0x4207, inodes, INODE_STORAGE, __u32, struct inode_memory, 0, NO_PREALLOC)                                   \
-	X(0x4208, prefixes, LPM_TRIE, struct prefix_key, __u32, MAX_PREFIXES, NO_PREALLOC)                             \
-	X(0x4209, ports, LPM_TRIE, struct port_key, __u64, MAX_PORTS, NO_PREALLOC)                                     \
-	X(0x420a, network, CGROUP_STORAGE, __u64, struct network_state, 0, 0)                                          \
-	X(0x420b, events, RINGBUF, void, void, EVENT_BUFFER_BYTES, 0)                                                  \
-	X(0x420c, counters, HASH, struct counter_key, __u64, MAX_COUNTERS, NO_PREALLOC)                                \
-	X(0x420d, repeats, HASH, struct repeat_key, struct repeat, MAX_REPEATS, NO_PREALLOC)                           \
-	X(0x420e, statistics, ARRAY, __u32, struct statistics, 1, 0)                                                   \
-	X(0x4230, moves, ARRAY, __u32, __u64, 1, 0)                                                                    \
-	X(0x4231, links, HASH, struct link_key, __u32, MAX_LINKS, NO_PREALLOC)                                         \
-	X(0x4210, sockets, SK_STORAGE, __u32, struct socket_memory, 0, NO_PREALLOC)                                    \
-	X(0x4211, departures, TASK_STORAGE, __u32, struct departure, 0, NO_PREALLOC)                                   \
-	X(0x4212, departed, ARRAY, __u32, __u64, MAX_CONTAINERS, 0)                                                    \
-	X(0x4213, homes, ARRAY, __u32, __u64, MAX_CONTAINERS, 0)                                                       \
-	X(0x4214, processes, TASK_STORAGE, __u32, struct process_memory, 0, NO_PREALLOC)                               \
-	X(0x4221, guard, ARRAY, __u32, struct guard, 1, 0)                                                             \
-	X(0x4222, guarded, HASH, struct guarded_key, __u32, MAX_GUARDED, NO_PREALLOC)                                  \
-	X(0x4223, agents, TASK_STORAGE, __u32, __u32, 0, NO_PREALLOC)                                                  \
-	X(0x420f, instances, ARRAY, __u32, struct instance, 1, 0)
-
 #endif
