@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-import array
 import json
 import os
 import shutil
-import socket
-import threading
+import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.kernel.enforcement.box import Bench, Box, policy
+from bulkhead.node.container import Container
+from tests.kernel.enforcement.box import Bench, Box, policy, rules_of
 
 ACTS = Path(__file__).with_name("alias_acts.py")
+GIVER = """
+import array, os, socket, sys, time
+descriptor = os.open(sys.argv[1] + "/covered/secret", os.O_RDONLY)
+listening = socket.socket(socket.AF_UNIX)
+listening.bind(sys.argv[1] + "/giver")
+listening.listen()
+print(descriptor)
+connection, _ = listening.accept()
+connection.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [descriptor]))])
+time.sleep(1000)
+"""
 DEEP = 1900  # levels; a path of 4,096 bytes has at most 2,047
 
 
@@ -44,31 +55,23 @@ def tree(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def giver(tree: Path) -> Iterator[int]:
-    """Gives an open descriptor of the secret, which is yielded, to whoever connects."""
-    descriptor = os.open(tree / "covered/secret", os.O_RDONLY)
-    with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(str(tree / "giver"))
-        listening.listen()
+def giver(tree: Path) -> Iterator[tuple[int, int]]:
+    """A process outside that gives the secret's descriptor to whoever connects; yields its number and the descriptor's.
 
-        def give() -> None:
-            connection, _ = listening.accept()
-            with connection:
-                message = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [descriptor]))
-                connection.sendmsg([b"x"], [message])
-
-        thread = threading.Thread(target=give)
-        thread.start()
-        yield descriptor
-        thread.join(60)
+    Not this process: as the agent, it is guarded.
+    """
+    command = ["python3", "-S", "-u", "-c", GIVER, str(tree)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        yield process.pid, int(process.stdout.readline())
+        process.kill()
     (tree / "giver").unlink()
-    os.close(descriptor)
 
 
 def try_all(box: Box, tree: Path) -> dict[str, str]:
     """What comes of each way to the secret."""
-    with giver(tree) as descriptor:
-        done = box.run("python3", "-S", str(ACTS), str(tree), str(os.getpid()), str(descriptor))
+    with giver(tree) as (process, descriptor):
+        done = box.run("python3", "-S", str(ACTS), str(tree), str(process), str(descriptor))
     assert done.status == 0, done
     return {str(way): str(result) for way, result in json.loads(done.out).items()}
 
@@ -101,3 +104,24 @@ def test_a_path_of_any_depth_is_decided(bench: Bench, tree: Path) -> None:
         assert box.sh(f"cat {tree}/covered/{deep}/file").denied
         assert box.sh(f"cat {tree}/covered/{deep}/other && cat {tree}/free/{deep}/file").status == 0
         assert bench.instance.statistics()["depth_exceeded"] == before
+
+
+def test_an_overlay_over_a_covered_directory_is_covered(bench: Bench, tree: Path) -> None:
+    """Mounted by the workload, before and after the agent has looked at its mounts through that very process."""
+    for fifo in ("go", "there"):
+        os.mkfifo(tree / fifo)
+    text = rule(f"{tree}/covered/**")
+    script = f"""
+exec 3<>{tree}/go 4>{tree}/there
+mount -t overlay -o lowerdir={tree}/covered:{tree}/free none {tree}/free && echo $$ >&4
+exec 4>&-; cat {tree}/free/secret; read -u 3 go; exec cat {tree}/free/secret
+"""
+    with bench.box(text) as box, ThreadPoolExecutor(1) as pool:
+        running = pool.submit(box.run, "unshare", "-m", "--propagation", "private", "/bin/bash", "-c", script)
+        process = int((tree / "there").read_text().splitlines()[0])
+        container = Container(box.cgroup.path.name, box.cgroup.path, box.cgroup.id, pid=process)
+        assert bench.enforcer.enforce(container, rules_of(text))
+        (tree / "go").write_text("go\n")
+        done = running.result(60)
+        assert done.err.count("Operation not permitted") == 2, done
+        assert box.sh(f"cat {tree}/covered/secret").denied  # what the overlay did is not remembered of the file below
