@@ -37,17 +37,18 @@ static always_inline int decide(struct dentry *dentry, u32 operation)
 
 	if (!set)
 		return 0;
-	return judge_name(&ruling, set, state_of_dentry(dentry, ruling.epoch), operation, dentry);
+	return judge_name(&ruling, set, state_of_leaving(dentry, ruling.epoch), operation, dentry);
 }
 
 PROGRAM(inode_setattr)(u64 *ctx)
 {
 	struct iattr *attributes = (void *)ctx[SETATTR_DENTRY + 1];
 	u32 given = FIELD(attributes, ia_valid);
+	u32 passing = given & ATTR_SIZE ? ATTR_OPEN : ATTR_FORCE;
 
-	if (given & ATTR_SIZE)
-		return given & ATTR_OPEN ? RETURN(0) : decide((void *)ctx[SETATTR_DENTRY], OPERATION_WRITE);
-	return given & ATTR_FORCE ? RETURN(0) : decide((void *)ctx[SETATTR_DENTRY], OPERATION_ATTRIBUTES);
+	if (given & passing)
+		return RETURN(0);
+	return decide((void *)ctx[SETATTR_DENTRY], given & ATTR_SIZE ? OPERATION_WRITE : OPERATION_ATTRIBUTES);
 }
 
 PROGRAM(inode_setxattr)(u64 *ctx)
