@@ -67,7 +67,7 @@ def test_a_store_that_fails_is_told_until_it_is_mended(tmp_path: Path) -> None:
 
         with served(found.exposition, found.health()) as port:
             assert ask(port, "/readyz") == (200, "[+]loop ok\n[+]store ok\nok\n")
-            assert status("bulkhead.v1.Ingest") == SERVING
+            until(lambda: status("bulkhead.v1.Ingest") == SERVING)
             with pytest.raises(grpc.RpcError) as refusal:
                 converse(collector.address, HELLO, batch([entry(1)]))
             assert refusal.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
