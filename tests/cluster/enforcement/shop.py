@@ -13,7 +13,7 @@ from tools.vm import CHECKOUT
 
 IMAGE = "local.test/debian:12"
 POLICY = CHECKOUT / "examples/web.yaml"
-ENFORCED_S = 60.0
+ENFORCED_S = 180.0
 
 
 def pod(name: str, label: str, **spec: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from tools.cluster.cluster import Cluster
 
-ARRIVES_S = 60.0
+ARRIVES_S = 120.0
 
 
 class Subscriber:

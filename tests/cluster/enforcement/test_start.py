@@ -15,7 +15,7 @@ from tests.cluster.enforcement.test_denials import TOKEN
 STARTS = int(os.environ.get("BULKHEAD_STARTS", "16"))
 IN_A_POD, AT_ONCE = 4, 4
 READ = ["cat", TOKEN]
-ENDED_S = 120
+ENDED_S = 300
 
 
 def racer(name: str, label: str, command: list[str], containers: int = IN_A_POD, **spec: Any) -> dict[str, Any]:
