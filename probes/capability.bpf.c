@@ -30,7 +30,7 @@ PROGRAM(capable)(u64 *ctx)
 
 	if (!current_ruling(&ruling))
 		return 0;
-	set = set_of(&ruling);
+	set = current_set(&ruling);
 	if (!set || capability >= CAPABILITIES)
 		return 0;
 	decision = set->capabilities[capability];

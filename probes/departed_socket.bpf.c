@@ -21,7 +21,7 @@ PROGRAM(socket_post_create)(u64 *ctx)
 	if (!departure || kernel_made || (family != AF_INET && family != AF_INET6))
 		return 0;
 	ruling.container = departure->container;
-	set = ruling_of_container(&ruling) ? set_of(&ruling) : 0;
+	set = ruling_of_container(&ruling) ? current_set(&ruling) : 0;
 	if (!set || !blocks(set->network_unresolved))
 		return 0;
 	report_address(&ruling, &to, set->network_unresolved, RECORD_UNRESOLVED);

@@ -169,6 +169,7 @@ struct policy_set {
 	__u32 pad;
 	struct outcome unresolved;               /* where a path cannot be resolved */
 	__u64 network_unresolved;                /* decision where a packet cannot be read */
+	__u64 borrowing;                         /* where a process would act as another's program */
 	__u64 capabilities[CAPABILITIES];        /* decisions by capability number */
 	__u64 operations[PRIVILEGED_OPERATIONS]; /* by enum operation, from OPERATION_PRIVILEGED on */
 	__u64 sockets[SOCKET_DECISIONS];         /* different decisions about sockets, by what stands in socket_cells */
@@ -381,6 +382,7 @@ enum linked {
 	LINKED_WRITE_ELEMENT = 0x7e04,
 };
 #define ELEMENT_BYTES 16u /* struct element, the argument of step() */
+#define SEEKER_BYTES 16u  /* struct seeker, the argument of find_subject() */
 #define NOTICE_BYTES 88u  /* struct notice, the argument of report() and emit() */
 
 /* What was loaded, for whoever comes next. */

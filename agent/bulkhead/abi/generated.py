@@ -70,6 +70,7 @@ RECORD_PATH_IN_FILE_SYSTEM: Final[int] = 16  # the object's path starts at its f
 RECORD_FROM_PACKET: Final[int] = 32  # the process is the one that was running, normally the sender
 STATISTICS: Final[int] = 13
 ELEMENT_BYTES: Final[int] = 16  # struct element, the argument of step()
+SEEKER_BYTES: Final[int] = 16  # struct seeker, the argument of find_subject()
 NOTICE_BYTES: Final[int] = 88  # struct notice, the argument of report() and emit()
 
 
@@ -211,7 +212,7 @@ class Outcome(Structure):
 
 
 class PolicySet(Structure):
-    """struct policy_set, 1216 bytes."""
+    """struct policy_set, 1224 bytes."""
 
     flags: int  # SET_*
     nameless: int  # outcome of files that no path of the container names: pipes, memory files
@@ -219,6 +220,7 @@ class PolicySet(Structure):
     pad: int
     unresolved: Outcome  # where a path cannot be resolved
     network_unresolved: int  # decision where a packet cannot be read
+    borrowing: int  # where a process would act as another's program
     capabilities: Array[c_uint64]  # decisions by capability number
     operations: Array[c_uint64]  # by enum operation, from OPERATION_PRIVILEGED on
     sockets: Array[c_uint64]  # different decisions about sockets, by what stands in socket_cells
@@ -232,6 +234,7 @@ class PolicySet(Structure):
         ("pad", c_uint32),
         ("unresolved", Outcome),
         ("network_unresolved", c_uint64),
+        ("borrowing", c_uint64),
         ("capabilities", c_uint64 * CAPABILITIES),
         ("operations", c_uint64 * PRIVILEGED_OPERATIONS),
         ("sockets", c_uint64 * SOCKET_DECISIONS),
@@ -548,7 +551,7 @@ MAPS: Final[tuple[MapDefinition, ...]] = (
         name="sets",
         type=MapType.ARRAY,
         key_bytes=4,
-        value_bytes=1216,
+        value_bytes=1224,
         entries=MAX_SETS,
         flags=MapFlag(0),
     ),
@@ -822,6 +825,7 @@ __all__ = [
     "Record",
     "Repeat",
     "RepeatKey",
+    "SEEKER_BYTES",
     "SET_HAS_CAPABILITIES",
     "SET_HAS_NETWORK",
     "SET_HAS_OPERATIONS",

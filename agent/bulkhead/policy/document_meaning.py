@@ -96,6 +96,29 @@ Paths are absolute and as the container sees them. They are compared as bytes; c
 What the kernel does in passing is not judged: times that change with reading and writing, the end of set-user-id when a
 program is written to.
 
+## Programs that act
+
+A rule with `by` is about the acts of some programs: those that a pattern of it matches (all, where it has none without
+`!`), less those that a pattern with `!` matches. Patterns are paths like those above.
+
+- **A process is the program whose file it executed**, settled at that moment by the file's place: renaming, replacing
+  or removing the file later changes nothing for those that run it. Its threads and whatever it starts are that
+  program too, until they execute.
+- **A script is its interpreter**, and a program that is started through its loader (`ld.so prog`) is the loader: that
+  is what runs, and whoever may choose its arguments or environment decides what it does. A rule about a script's own
+  path holds for nobody.
+- Processes that run already when a policy arrives are known by the file that they executed.
+- **A process that is not known counts as whatever is stricter**: a Deny, Kill or Audit with `by` holds for it, an Allow
+  with `by` does not. Not known are programs whose path cannot be found out, and those that are traced by another
+  program from their start.
+- Where a policy has rules with `by`, its containers' programs are kept apart: none may attach to another program's
+  processes with ptrace, read or write their memory or take their descriptors, and none may say that it executed
+  another file (PR_SET_MM_EXE_FILE). What the node's own processes do is not refused.
+- Whoever may write to a program's file can be that program: protect it with a rule of `files`.
+- In `network.egress` a connection is judged by who connects, and again where another program sends on it or the policy
+  changes. A packet is judged by who used its socket last; one whose sender is not known, such as the kernel's own
+  answer to a ping, as above.
+
 ## Addresses and ports
 
 A rule of `network.egress` matches where one of its peers and one of its ports do. Without `to` it holds for every
@@ -125,8 +148,8 @@ def enforced() -> Iterator[str]:
     yield f"| `files` | `paths`, `operations` of {operations} | the call fails with EPERM |"
     yield "| `network.egress` | `to` with `cidr`, `except`; `ports` | connect fails with EPERM, packets are dropped |"
     yield "| `capabilities` | `names` | what needs the capability fails with EPERM |"
-    yield "\nEach with every action, `default` and `mode`. Kill also ends the process with SIGKILL; in `network.egress`"
-    yield "that is the one that connects or sends.\n"
+    yield "\nEach with every action, `by`, `default` and `mode`. Kill also ends the process with SIGKILL; in"
+    yield "`network.egress` that is the one that connects or sends.\n"
     yield "## Not enforced yet\n"
     yield "A policy that uses one of these is refused as a whole, with the field's name in the reason:\n"
     yield "| field | what |\n|---|---|"

@@ -25,12 +25,8 @@ def _given(field: str) -> Callable[[Any], bool]:
 # (where, field in the document, whether it is used, what is not enforced)
 # A `*` in where stands for every entry of a list.
 _ROWS: tuple[tuple[tuple[str, ...], str, Callable[[Any], bool], str], ...] = (
-    (("exec", "rules", "*"), "by", _given("by"), "the acting program (by)"),
     (("exec", "rules", "*"), "notInImage", _given("not_in_image"), "notInImage"),
     (("exec", "rules", "*"), "fileless", _given("fileless"), "fileless"),
-    (("files", "rules", "*"), "by", _given("by"), "the acting program (by)"),
-    (("capabilities", "rules", "*"), "by", _given("by"), "the acting program (by)"),
-    (("network", "egress", "rules", "*"), "by", _given("by"), "the acting program (by)"),
     (("network", "egress", "rules", "*", "to", "*"), "dns", _given("dns"), "a peer by DNS name"),
     (
         ("network", "egress", "rules", "*", "to", "*"),
