@@ -20,6 +20,7 @@
 #define ARENA_TAIL 256u      /* slots after the last row, so that adding a byte never leaves the arena */
 #define MAX_ANCHORS 65536u   /* (container, mount) pairs */
 #define MAX_LINKS 16384u     /* files of which rules cover one of several names, of all containers together */
+#define MAX_LAYERS 65536u    /* (container, file system) pairs */
 #define MAX_CGROUPS 16384u   /* cgroups of containers, children included; only without cgroup storage */
 #define MAX_PREFIXES 262144u /* network prefixes of all policy sets together */
 #define MAX_PORTS 262144u    /* port prefixes of all policy sets together */
@@ -77,10 +78,7 @@ enum operation {
 #define PATH_OPERATIONS 9u
 #define OPERATION_PRIVILEGED 32u /* the first of PRIVILEGED_OPERATIONS, which are decided by the set alone */
 
-/*
- * What else an outcome answers, behind the operations. Executing has one answer for each provenance of a file: EXEC
- * itself is about files of the container's image.
- */
+/* What else an outcome answers, behind the operations. EXEC itself is about files of the container's image. */
 enum question {
 	QUESTION_EXEC_WRITTEN = 9,   /* a file that was not in the image */
 	QUESTION_EXEC_FILELESS = 10, /* a file that no path leads to; it was not in the image either */
@@ -249,6 +247,29 @@ struct guarded_key {
 	__u32 id;
 };
 
+/* Which file systems hold a container's image, as of its first policy. */
+enum layer_kind {
+	LAYER_KIND_OVERLAY = 1, /* the root's overlay: what has no part in the upper layer is of the image */
+	LAYER_KIND_TIME = 2,    /* what has not been written since is */
+};
+
+struct layer_key {
+	__u32 container; /* index in `containers` */
+	__u32 device;    /* the kernel's dev_t, major << 20 | minor */
+};
+
+struct layer {
+	__u32 kind; /* enum layer_kind */
+	__u32 pad;
+	__u64 since_ns; /* of the clock that the kernel stamps inodes with, CLOCK_REALTIME_COARSE */
+	__u64 since_boottime_ns;
+};
+
+/* What is remembered on an inode that a process under policy opened for writing. */
+struct writing {
+	__u64 boottime_ns; /* when it last did */
+};
+
 /* Network. Addresses are 16 bytes in network order, IPv4 as ::ffff:a.b.c.d; the longest prefix wins. */
 struct prefix_key {
 	__u32 prefix_bits; /* counts from `set`: 32 + bits of the address */
@@ -404,6 +425,8 @@ struct instance {
 	X(0x4205, arena, ARRAY, __u32, struct arena, 1, MMAPABLE)                                                      \
 	X(0x4206, anchors, HASH, struct anchor_key, __u32, MAX_ANCHORS, NO_PREALLOC)                                   \
 	X(0x4207, inodes, INODE_STORAGE, __u32, struct inode_memory, 0, NO_PREALLOC)                                   \
+	X(0x4240, layers, HASH, struct layer_key, struct layer, MAX_LAYERS, NO_PREALLOC)                               \
+	X(0x4241, writings, INODE_STORAGE, __u32, struct writing, 0, NO_PREALLOC)                                      \
 	X(0x4208, prefixes, LPM_TRIE, struct prefix_key, __u32, MAX_PREFIXES, NO_PREALLOC)                             \
 	X(0x4209, ports, LPM_TRIE, struct port_key, __u64, MAX_PORTS, NO_PREALLOC)                                     \
 	X(0x420a, network, CGROUP_STORAGE, __u64, struct network_state, 0, 0)                                          \

@@ -66,6 +66,19 @@ _Static_assert(sizeof(struct guarded_key) == 8, "struct guarded_key: size");
 _Static_assert(__builtin_offsetof(struct guarded_key, kind) == 0, "struct guarded_key: kind");
 _Static_assert(__builtin_offsetof(struct guarded_key, id) == 4, "struct guarded_key: id");
 
+_Static_assert(sizeof(struct layer_key) == 8, "struct layer_key: size");
+_Static_assert(__builtin_offsetof(struct layer_key, container) == 0, "struct layer_key: container");
+_Static_assert(__builtin_offsetof(struct layer_key, device) == 4, "struct layer_key: device");
+
+_Static_assert(sizeof(struct layer) == 24, "struct layer: size");
+_Static_assert(__builtin_offsetof(struct layer, kind) == 0, "struct layer: kind");
+_Static_assert(__builtin_offsetof(struct layer, pad) == 4, "struct layer: pad");
+_Static_assert(__builtin_offsetof(struct layer, since_ns) == 8, "struct layer: since_ns");
+_Static_assert(__builtin_offsetof(struct layer, since_boottime_ns) == 16, "struct layer: since_boottime_ns");
+
+_Static_assert(sizeof(struct writing) == 8, "struct writing: size");
+_Static_assert(__builtin_offsetof(struct writing, boottime_ns) == 0, "struct writing: boottime_ns");
+
 _Static_assert(sizeof(struct prefix_key) == 24, "struct prefix_key: size");
 _Static_assert(__builtin_offsetof(struct prefix_key, prefix_bits) == 0, "struct prefix_key: prefix_bits");
 _Static_assert(__builtin_offsetof(struct prefix_key, set) == 4, "struct prefix_key: set");
