@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--memory", default="4G", help="in QEMU's notation (%(default)s)")
         one.add_argument("--lsm", default=qemu.DEFAULT_LSM, metavar="LIST", help="the kernel's lsm= (%(default)s)")
         one.add_argument("--icount", action="store_true", help="one processor, whose clock counts instructions")
-        one.add_argument("--timeout", type=float, default=1800.0, metavar="SECONDS", help="(%(default)g)")
+        one.add_argument("--timeout", type=float, default=3000.0, metavar="SECONDS", help="(%(default)g)")
         one.add_argument("--results", type=Path, metavar="FOLDER", help="the guest may write to it")
     return parser
 

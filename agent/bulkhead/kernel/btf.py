@@ -84,6 +84,8 @@ def function_types(names: tuple[str, ...], trusted_global: bool) -> tuple[bytes,
             ids[name] = types.function(name, result, [("ctx", any_pointer)], is_global=True)
         elif function.linkage is Linkage.CALLBACK:
             ids[name] = types.function(name, result, [("i", word), ("context", any_pointer)], is_global=False)
+        elif function.linkage is Linkage.STATIC:
+            ids[name] = types.function(name, result, [("dentry", any_pointer), ("epoch", word)], is_global=False)
         elif function.linkage is Linkage.GLOBAL:
             argument = types.pointer(types.structure(f"{name}_argument", function.argument_bytes))
             ids[name] = types.function(name, result, [("argument", argument)], is_global=True)

@@ -129,12 +129,13 @@ PROGRAMS = (
 class Linkage(Enum):
     """How the verifier takes a shared function.
 
-    GLOBAL ones are verified once on their own, STATIC ones in each caller, CALLBACK ones where bpf_loop is called.
+    GLOBAL ones are verified once on their own, STATIC ones where they are called, CALLBACK ones where bpf_loop is called.
     TRUSTED ones take a pointer that some kernels trust only in a static function (before the parameter tag
     `arg:trusted` of Linux 6.9), others only in a global one (Linux 7): the loader finds out by trying.
     """
 
     GLOBAL = "global"
+    STATIC = "static"
     CALLBACK = "callback"
     TRUSTED = "trusted"
 
@@ -154,6 +155,7 @@ FUNCTIONS = (
     Function("report", Linked.REPORT, Linkage.GLOBAL, NOTICE_BYTES),
     Function("emit", Linked.EMIT, Linkage.GLOBAL, NOTICE_BYTES),
     Function("resolve_path", Linked.RESOLVE_PATH, Linkage.TRUSTED),
+    Function("resolve_dentry", Linked.RESOLVE_DENTRY, Linkage.STATIC),
     Function("walk_up", Linked.WALK_UP, Linkage.CALLBACK),
     Function("walk_ancestor", Linked.WALK_ANCESTOR, Linkage.CALLBACK),
     Function("walk_down", Linked.WALK_DOWN, Linkage.CALLBACK),
