@@ -31,6 +31,7 @@ RUNS = CACHE / "vm"
 PASSED_ON = ("CI", "LANG", "PYTEST_ADDOPTS", "TERM")
 BOOTS = 3
 PANIC, BEGINS = b"Kernel panic", b"guest: begins"
+OURS = (b"bpf_prog_", b"bpf_trampoline_")
 BREAKPOINT, PLACE = b"int3: 0000", re.compile(rb"RIP: [0-9a-f]+:(\S+)")
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -81,13 +82,13 @@ def died_of_emulation(console: Path) -> bool:
 
     Linux exchanges instructions in its own code by way of a breakpoint, and the emulator of several processors lets
     another one run into a half of that: in about one boot of a hundred, and now and then later, when programs are
-    attached or a static branch is turned. A breakpoint in code of BPF's may be ours, and is not excused.
+    attached or a static branch is turned. A breakpoint in a program's code may be ours, and is not excused.
     """
     log = console.read_bytes() if console.exists() else b""
     if PANIC not in log:
         return False
     place = PLACE.search(log, log.find(BREAKPOINT)) if BREAKPOINT in log else None
-    return BEGINS not in log or bool(place and not place[1].startswith(b"bpf_"))
+    return BEGINS not in log or bool(place and not place[1].startswith(OURS))
 
 
 def environment(kernel: str, results: Path, ours: Mapping[str, str]) -> dict[str, str]:

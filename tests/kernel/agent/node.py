@@ -56,7 +56,7 @@ class Node:
     def run(self, name: str, script: str) -> subprocess.CompletedProcess[str]:
         """A bash script in one of the cgroups."""
         join = f"echo $$ > {self.cgroup}/{name}/cgroup.procs || exit 99; {script}"
-        return subprocess.run(["bash", "-c", join], capture_output=True, text=True, timeout=120, check=False)
+        return subprocess.run(["bash", "-c", join], capture_output=True, text=True, timeout=START_S, check=False)
 
     def until(self, name: str, script: str, status: int) -> None:
         """Run it again and again until it ends with `status`: a change has come through."""
@@ -76,12 +76,14 @@ class Node:
 def events(count: int) -> list[dict[str, Any]]:
     """The first `count` violations at the collector, waited for."""
     command = [sys.executable, "-m", "bulkhead", "events", "--collector", ADDRESS, "--follow", "-o", "json"]
-    done = subprocess.run([*command, "--count", str(count)], capture_output=True, text=True, timeout=90, check=True)
+    done = subprocess.run(
+        [*command, "--count", str(count)], capture_output=True, text=True, timeout=START_S, check=True
+    )
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def all_events() -> list[dict[str, Any]]:
     """Every violation and gap that the collector has now."""
     command = [sys.executable, "-m", "bulkhead", "events", "--collector", ADDRESS, "--since", "1h", "-o", "json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=START_S, check=True)
     return [json.loads(line) for line in done.stdout.splitlines()]

@@ -19,6 +19,7 @@ from bulkhead.enforcement.roots import mount_namespace
 from bulkhead.node.container import Container
 from tests.kernel.enforcement.box import policy
 
+START_S = 600.0  # each loads the programs for itself, which takes an emulated machine a quarter of a minute
 DENY = policy("""
   exec:
     rules: [{name: no-id, action: Deny, paths: [/usr/bin/id]}]
@@ -57,7 +58,7 @@ def words(directory: Path, command: Sequence[str], *options: str) -> list[str]:
 def run(directory: Path, *command: str, stdin: bytes = b"") -> Ran:
     """Run a command under the policy."""
     line = words(directory, command)
-    done = subprocess.run(line, input=stdin, capture_output=True, timeout=120, check=False)
+    done = subprocess.run(line, input=stdin, capture_output=True, timeout=START_S, check=False)
     out = directory / "out.jsonl"
     events = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
     return Ran(done.returncode, done.stdout, done.stderr, events)
@@ -75,7 +76,7 @@ def statuses(directory: Path, *attempts: list[str]) -> list[int]:
     for *options, command in attempts:
         line = words(directory, [command], "--events", "/dev/null", *options)
         running.append(subprocess.Popen(line, stderr=subprocess.DEVNULL))
-    return [each.wait(120) for each in running]
+    return [each.wait(START_S) for each in running]
 
 
 def test_the_exit_status_is_what_a_shell_would_say(secrets: Path) -> None:
@@ -148,7 +149,7 @@ def test_the_command_does_not_outlive_us(secrets: Path) -> None:
 def test_a_file_of_events_that_cannot_be_written_is_told(secrets: Path) -> None:
     """The file is not complete, so the status is not the command's; the policy held."""
     line = words(secrets, ["sh", "-c", "/usr/bin/id || echo denied"], "--events", "/dev/full")
-    done = subprocess.run(line, capture_output=True, timeout=120, check=False)
+    done = subprocess.run(line, capture_output=True, timeout=START_S, check=False)
     assert (done.returncode, done.stdout) == (1, b"denied\n")
     assert b"bulkhead: violations cannot be written: No space left on device" in done.stderr
 
@@ -199,7 +200,7 @@ def test_two_at_once_do_not_disturb_one_another(secrets: Path, tmp_path_factory:
     (other / "policy.yaml").write_text(DENY.replace("SECRETS", "/nowhere").replace("/usr/bin/id", "/usr/bin/uname"))
     script = "sleep 2; /usr/bin/id >/dev/null; /usr/bin/uname >/dev/null; true"
     running = [subprocess.Popen(words(each, ["sh", "-c", script])) for each in (secrets, other)]
-    assert [each.wait(120) for each in running] == [0, 0]
+    assert [each.wait(START_S) for each in running] == [0, 0]
     told = [
         json.loads(line)["object"]
         for each in (secrets, other)

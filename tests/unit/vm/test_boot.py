@@ -125,6 +125,7 @@ def test_unknown_kernel() -> None:
         (b"Oops: int3: 0000\nRIP: 0010:text_poke+0x1/0x2\nKernel panic - not syncing\n", True),
         (b"guest: begins\r\nKernel panic - not syncing\n", False),
         (b"guest: begins\r\nint3: 0000 [#1]\r\nRIP: 0010:__schedule+0x5/0x9\r\nKernel panic\r\n", True),
+        (b"guest: begins\r\nint3: 0000 [#1]\r\nRIP: 0010:bpf_lsm_file_open+0x5/0x9\r\nKernel panic\r\n", True),
         (b"guest: begins\r\nint3: 0000 [#1]\r\nRIP: 0010:bpf_prog_1_file_open+0x5/0x9\r\nKernel panic\r\n", False),
         (b"guest: begins\r\nint3: 0000 [#1]\r\nRIP: 0010:__schedule+0x5/0x9\r\n", False),
         (b"guest: begins\r\nRIP: 0010:__schedule+0x5/0x9\r\nKernel panic\r\n", False),
