@@ -129,7 +129,7 @@ PROGRAMS = (
 class Linkage(Enum):
     """How the verifier takes a shared function.
 
-    GLOBAL ones are verified once on their own, STATIC ones where they are called, CALLBACK ones where bpf_loop is called.
+    GLOBAL ones are verified once on their own, STATIC ones in each caller, CALLBACK ones where bpf_loop is called.
     TRUSTED ones take a pointer that some kernels trust only in a static function (before the parameter tag
     `arg:trusted` of Linux 6.9), others only in a global one (Linux 7): the loader finds out by trying.
     """
