@@ -120,7 +120,8 @@ exec 4>&-; cat {tree}/free/secret; read -u 3 go; exec cat {tree}/free/secret
         running = pool.submit(box.run, "unshare", "-m", "--propagation", "private", "/bin/bash", "-c", script)
         process = int((tree / "there").read_text().splitlines()[0])
         container = Container(box.cgroup.path.name, box.cgroup.path, box.cgroup.id, pid=process)
-        assert bench.enforcer.enforce(container, rules_of(text))
+        announced = bench.enforcer.enforce(container, rules_of(text))
+        assert announced is bench.instance.bundle.parameters.layers_have_paths
         (tree / "go").write_text("go\n")
         done = running.result(60)
         assert done.err.count("Operation not permitted") == 2, done

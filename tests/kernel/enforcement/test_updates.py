@@ -16,7 +16,7 @@ import pytest
 from bulkhead.node.container import Container
 from tests.kernel.enforcement.box import Bench, Box, policy, rules_of
 
-UPDATES = int(os.environ.get("BULKHEAD_UPDATES", "200"))
+UPDATES = int(os.environ.get("BULKHEAD_UPDATES", "100"))
 UPDATE_S = 10  # no more than each takes on a busy machine
 KINDS = 5
 
