@@ -1,6 +1,6 @@
 """A policy is replaced whole: no access is judged by a mixture or by nothing, and what began before is judged as said.
 
-`BULKHEAD_UPDATES=1000` replaces the policy so many times; without it 200, because the guest is emulated.
+`BULKHEAD_UPDATES=1000` replaces the policy so many times; without it 100, because the guest is emulated.
 """
 
 from __future__ import annotations
