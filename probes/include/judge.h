@@ -59,21 +59,6 @@ static always_inline u64 state_of_leaving(struct dentry *dentry, u64 epoch)
 	return state == STATE_UNKNOWN ? resolve(dentry, epoch) : state;
 }
 
-/* The state that answers for what has a name. */
-static always_inline u64 state_of_dentry(struct dentry *dentry, u64 epoch)
-{
-	struct inode *inode = FIELD(dentry, d_inode);
-	struct inode_memory *memory = memory_of(inode);
-	u64 moves = moves_now();
-	u64 state = remembered(memory, epoch, moves);
-
-	if (state != STATE_UNKNOWN)
-		return state;
-	state = resolve(dentry, epoch);
-	remember(inode, memory, epoch, moves, state);
-	return state;
-}
-
 /* Report and act on one operation on what has the name, or is about to get it. */
 static always_inline int judge_name(struct ruling *ruling, struct policy_set *set, u64 state, u32 operation,
                                     struct dentry *dentry)
