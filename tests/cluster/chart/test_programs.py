@@ -127,13 +127,16 @@ def test_events_finds_what_the_chart_makes(render: Render) -> None:
 
 @pytest.mark.parametrize(("kind", "component"), [AGENT, COLLECTOR, CONTROLLER])
 def test_probes_ask_where_health_is_told(kind: str, component: str, render: Render) -> None:
-    """Ready by /readyz, alive by /healthz, at the port of --monitoring."""
+    """Ready by /readyz, alive by /healthz, at the port of --monitoring; minutes to begin in, on a slow node too."""
     objects = render()
     (container,) = pod(objects, kind, component)["containers"]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert options(objects, kind, component)["monitoring"] == f"0.0.0.0:{ports['monitoring']}"
     for probe, path in (("readinessProbe", "/readyz"), ("livenessProbe", "/healthz")):
         assert container[probe]["httpGet"] == {"path": path, "port": "monitoring"}
+    begins = container["startupProbe"]
+    assert begins["httpGet"] == container["livenessProbe"]["httpGet"]
+    assert begins["periodSeconds"] * begins["failureThreshold"] >= 300
 
 
 def test_monitors_find_pods_and_port(render: Render) -> None:
