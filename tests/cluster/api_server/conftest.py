@@ -1,6 +1,6 @@
 """A real API server without any node, for what needs none: it answers some seconds after its start.
 
-Its ports are those of the cluster of the folder above, so it ends before that one begins. Next step:
+Its ports are those of the cluster of the folder above, so it ends with each file, before that one begins. Next step:
 `tools.cluster.control_plane`.
 """
 
@@ -23,7 +23,7 @@ from tools.cluster.credentials import Credentials
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def identities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Credentials]:
     """Who is known to an API server that is up, with our CRDs in it."""
     missing = [name for name in ("etcd", "kube-apiserver") if not (BIN / name).exists()]
@@ -40,13 +40,13 @@ def identities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Credentials
         yield made
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def api(identities: Credentials) -> Api:
     """The API server, as its administrator."""
     return connect(identities.kubeconfig("admin"))
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def kubeconfig(identities: Credentials) -> Path:
     """The administrator's."""
     return identities.kubeconfig("admin")
