@@ -64,3 +64,21 @@ class StoreLimits:
     lag_entries: int = 10_000  # a reader this far behind is told
     heartbeat_s: float = 10.0  # how often a reader that waits hears that the stream lives
     dead_agent_s: int = 30 * 86_400  # after which the place of an agent that was never seen again is forgotten
+
+
+@dataclass(frozen=True)
+class GrantLimits:
+    """How long what the API server said of a token holds. A right that was taken away ends within a minute.
+
+    That is `recheck_s`, the heartbeat of a stream and `answer_s`; `hold_s` instead of the first where the API server
+    is away.
+    """
+
+    recheck_s: float = 20.0  # two requests a subscriber each time
+    hold_s: float = 40.0  # an API server that restarts ends no stream
+    refused_s: float = 5.0  # who was just given the right tries again
+    retry_s: float = 5.0  # an API server that is away is not asked at each message
+    answer_s: float = 8.0  # for all that is asked about one token
+    remembered: int = 1_024  # tokens with what was asked for: 4 MiB of large ones
+    threads: int = 4  # requests at once for those who are known, and as many for newcomers
+    waiting: int = 64  # newcomers in line: a flood of invented tokens is not handed on

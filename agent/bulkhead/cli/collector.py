@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from bulkhead.settings import Paths
 
 if TYPE_CHECKING:
+    from bulkhead.collector.server import TokenReaders
+
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 EXAMPLE = """\
@@ -17,6 +19,7 @@ example:
   bulkhead collector --listen 0.0.0.0:7443 --store /var/lib/bulkhead-collector \\
       --tls-cert server.pem --tls-key server.key --tls-client-ca agents-ca.pem --retain 30d --retain-bytes 50G
 """
+AUDIENCE = "bulkhead-collector"
 SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 BYTES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
@@ -59,6 +62,16 @@ def add_parser(subparsers: Subparsers) -> None:
         "--tls-reader", dest="readers", metavar="NAME", action="append", default=[],
         help="only those may read; may be repeated",
     )  # fmt: skip
+    parser.add_argument(
+        "--token-listen", metavar="ADDRESS", default="",
+        help="host:port for readers with a token of a cluster: each sees what it may read there",
+    )  # fmt: skip
+    parser.add_argument("--token-audience", metavar="NAME", default=AUDIENCE, help="whom tokens are for (%(default)s)")
+    parser.add_argument(
+        "--no-api-server-tokens", dest="api_server_tokens", action="store_false",
+        help="take only tokens for that audience, not those for the API server as well",
+    )  # fmt: skip
+    parser.add_argument("--kubeconfig", metavar="FILE", type=Path, help="of the cluster that knows the tokens")
     parser.add_argument("--monitoring", default="", metavar="ADDRESS", help="host:port to tell health and metrics at")
     parser.add_argument("--retain", metavar="TIME", type=duration_s, default="7d", help="how long (%(default)s)")
     parser.add_argument("--retain-bytes", metavar="SIZE", type=size_bytes, default="10G", help="how much (%(default)s)")
@@ -83,7 +96,23 @@ def run(arguments: argparse.Namespace) -> int:
         tls=TlsFiles(arguments.tls_client_ca, arguments.tls_cert, arguments.tls_key),
         roles=roles(arguments.agents, arguments.readers),
         monitoring=arguments.monitoring,
+        tokens=token_readers(arguments),
         limits=StoreLimits(retain_s=arguments.retain, retain_bytes=arguments.retain_bytes),
     )
     asyncio.run(serve(options))
     return 0
+
+
+def token_readers(arguments: argparse.Namespace) -> TokenReaders | None:
+    """Who knows the tokens of readers; None where they are not asked for. Raises UsageError."""
+    if not arguments.token_listen:
+        return None
+    # the Kubernetes client takes its time and memory
+    from bulkhead.collector.server import TokenReaders  # noqa: PLC0415
+    from bulkhead.kube.client import connect  # noqa: PLC0415
+    from bulkhead.kube.metrics import client_samples  # noqa: PLC0415
+    from bulkhead.kube.reviews import Reviews  # noqa: PLC0415
+
+    api = connect(arguments.kubeconfig)
+    reviewer = Reviews(api, arguments.token_audience, arguments.api_server_tokens)
+    return TokenReaders(arguments.token_listen, reviewer, samples=lambda: client_samples(api, {}))

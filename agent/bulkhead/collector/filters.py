@@ -1,6 +1,7 @@
 """Which entries a reader wants: as conditions on batches for the store, and entry by entry. Pure.
 
-A gap is wanted unless what it knows about itself contradicts the filter. Next step: `collector.pages`.
+A gap is wanted unless what it knows about itself contradicts the filter. A reader that is confined to its filter's
+namespace learns of a gap that may concern it, and nothing of whom else it concerns. Next step: `collector.pages`.
 """
 
 from __future__ import annotations
@@ -8,17 +9,24 @@ from __future__ import annotations
 from bulkhead.collector.arrival import Facet
 from bulkhead.collector.storefile import Wanted
 from bulkhead.report.clock import nanoseconds
-from bulkhead.v1.violation_pb2 import Entry
+from bulkhead.v1.violation_pb2 import Entry, Gap
 from bulkhead.v1.violations_pb2 import Filter
 
 END_OF_TIME_NS = 1 << 63
+VEILED = "how many of them are of this namespace is not known"
 
 
 class EntryFilter:
-    """A filter and a span of wall time, nanoseconds: from `since_ns` on, before `until_ns`."""
+    """A filter and a span of wall time, nanoseconds: from `since_ns` on, before `until_ns`.
 
-    def __init__(self, wanted: Filter, since_ns: int = 0, until_ns: int = END_OF_TIME_NS) -> None:
+    `confined`: for a reader that may know of the filter's namespace only.
+    """
+
+    def __init__(
+        self, wanted: Filter, since_ns: int = 0, until_ns: int = END_OF_TIME_NS, *, confined: bool = False
+    ) -> None:
         self._since_ns, self._until_ns = since_ns, until_ns
+        self._confined_to = wanted.namespace if confined else ""
         self._node = wanted.node
         self._fields = [
             (name, getattr(wanted, name)) for name in ("policy", "namespace", "pod") if getattr(wanted, name)
@@ -49,6 +57,26 @@ class EntryFilter:
             has = getattr(told, name)
             if has != value and (has or not is_gap):
                 return False
+        if is_gap and self._confined_to and not self._may_concern(entry.gap):
+            return False
         if self._verdicts and told.verdict not in self._verdicts and (told.verdict or not is_gap):
             return False
         return self._since_ns <= nanoseconds(told.last_time) and nanoseconds(told.first_time) < self._until_ns
+
+    def veil(self, entry: Entry) -> None:
+        """Takes out of a gap that may be of others, too, what a confined reader may not know of them. Before `admits`,
+        or what is asked for would tell what the answer does not.
+        """
+        gap = entry.gap
+        if not self._confined_to or not entry.HasField("gap"):
+            return
+        whose = (gap.namespace, gap.policy_namespace)  # empty, or others' alone, and then it is not admitted
+        if self._confined_to not in whose:
+            told = Gap(node=gap.node, reason=gap.reason, detail=VEILED, namespace=whose[0], policy_namespace=whose[1])
+            told.first_time.CopyFrom(gap.first_time)
+            told.last_time.CopyFrom(gap.last_time)
+            gap.CopyFrom(told)
+
+    def _may_concern(self, gap: Gap) -> bool:
+        """Not where it is of another namespace's policy, which selects pods there only."""
+        return bool(gap.namespace) or gap.policy_namespace in ("", self._confined_to)

@@ -7,12 +7,14 @@ be found by. An acknowledgement is sent when the store has committed, never befo
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
 import grpc
 from google.protobuf.message import DecodeError
 
+from bulkhead.collector.access import Why
 from bulkhead.collector.arrival import Source, survey
 from bulkhead.collector.commits import Commits
 from bulkhead.collector.roles import Role
@@ -41,6 +43,11 @@ class Ingest:
     def __init__(self, store: Store, commits: Commits, role: Role) -> None:
         self._store, self._commits, self._role = store, commits, role
         self.connected = self.refused = 0
+
+    @property
+    def refusals(self) -> Counter[Why]:
+        """Callers that may not deliver."""
+        return self._role.refusals
 
     def handler(self) -> grpc.GenericRpcHandler:
         """The service with requests left as bytes."""

@@ -1,6 +1,6 @@
 """What a reader gets after its cursor: batches of the store made into entries with cursor and identity.
 
-Used by `collector.subscribe` and `collector.query`.
+Used by `collector.readers`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ async def read_page(store: Store, cursor: int, wanted: EntryFilter, batches: int
     """What `batches` batches after `cursor` hold of what is wanted. What retention removed there comes as a gap."""
     expired_until, count = store.expired_after(cursor) if cursor else (0, 0)
     if expired_until:
-        return Page([expired(expired_until, count)], expired_until, complete=False)
+        gone = expired(expired_until, count)
+        wanted.veil(gone.entry)
+        return Page([gone], expired_until, complete=False)
     head = store.head
     found = store.recent(cursor, batches)
     if found is None:
@@ -59,6 +61,7 @@ def select(batches: Iterable[StoredBatch], cursor: int, wanted: EntryFilter) -> 
         if not wanted.admits_node(stored.node):
             continue
         for position, entry in enumerate(AgentMessage.FromString(stored.message).batch.entries, stored.first_cursor):
+            wanted.veil(entry)
             if position > cursor and wanted.admits(entry):
                 selected.append(identify(entry, stored, position))
     return selected

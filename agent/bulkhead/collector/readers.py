@@ -2,21 +2,23 @@
 
 A subscriber always reads on from its cursor, and a commit only wakes it up: history and live entries come through the
 same door, so there is no seam for a hole or a duplicate. A slow reader holds up nobody: gRPC makes `write` wait, and
-what it has not read is in the store. Next step: `collector.pages`.
+what it has not read is in the store. What a reader may see is asked first, and again before each message. Next step:
+`collector.access`, `collector.pages`.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
 
+from bulkhead.collector.access import Authorizer, Why
 from bulkhead.collector.commits import Commits
 from bulkhead.collector.filters import END_OF_TIME_NS, EntryFilter
 from bulkhead.collector.pages import Page, read_page
-from bulkhead.collector.roles import Role
 from bulkhead.collector.store import Store
 from bulkhead.errors import BulkheadError
 from bulkhead.report.clock import nanoseconds
@@ -41,18 +43,23 @@ MESSAGE_ENTRIES = 500  # sent in one message: about 200 KB
 class Violations(ViolationsServicer):
     """The service, with so many `subscribers` now."""
 
-    def __init__(self, store: Store, commits: Commits, limits: StoreLimits, role: Role) -> None:
-        self._store, self._commits, self._limits, self._role = store, commits, limits, role
+    def __init__(self, store: Store, commits: Commits, limits: StoreLimits, authorizer: Authorizer) -> None:
+        self._store, self._commits, self._limits, self._authorizer = store, commits, limits, authorizer
         self.subscribers = 0
+
+    @property
+    def refusals(self) -> Counter[Why]:
+        """Readers that were refused."""
+        return self._authorizer.refusals
 
     async def Query(self, request: QueryRequest, context: Any) -> QueryResponse:  # noqa: N802
         """One page."""
-        await self._role.require(context)
+        access = await self._authorizer.authorize(context, "list", request.filter)
         limit = request.limit or QUERY_DEFAULT
         if limit > QUERY_LIMIT:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"limit {limit}: 1 to {QUERY_LIMIT} are served")
         until_ns = nanoseconds(request.until) if request.HasField("until") else END_OF_TIME_NS
-        wanted = EntryFilter(request.filter, nanoseconds(request.since), until_ns)
+        wanted = EntryFilter(request.filter, nanoseconds(request.since), until_ns, confined=access.confined)
         entries: list[StoredEntry] = []
         page = Page([], request.cursor, complete=False)
         while len(entries) < limit and not page.complete:
@@ -67,11 +74,12 @@ class Violations(ViolationsServicer):
         self, request: SubscribeRequest, context: Any
     ) -> AsyncIterator[SubscribeResponse]:
         """History, then live, until the reader goes."""
-        await self._role.require(context)
-        wanted = EntryFilter(request.filter, nanoseconds(request.since))
+        access = await self._authorizer.authorize(context, "watch", request.filter)
+        wanted = EntryFilter(request.filter, nanoseconds(request.since), confined=access.confined)
         self.subscribers += 1
         try:
             async for response in self._follow(wanted, request.cursor):
+                await access.check(context)
                 yield response
         except BulkheadError as error:
             await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))

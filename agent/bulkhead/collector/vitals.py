@@ -8,11 +8,13 @@ is said of the service Ingest by gRPC; the other services go on while a store ca
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from grpc_health.v1.health import aio
 from grpc_health.v1.health_pb2 import HealthCheckResponse
 
+from bulkhead.collector.access import Why
 from bulkhead.collector.commits import Commits
 from bulkhead.collector.ingest import Ingest
 from bulkhead.collector.readers import Violations
@@ -45,8 +47,10 @@ class Vitals:
             ready=(Check("loop", self._loop.ask), Check("store", self._store_fails)),
         )
 
-    def watch(self, store: Store, limit_bytes: int, commits: Commits, ingest: Ingest, readers: Violations) -> None:
-        """These are the parts that serve."""
+    def watch(
+        self, store: Store, limit_bytes: int, commits: Commits, ingest: Ingest, readers: Sequence[Violations]
+    ) -> None:
+        """These are the parts that serve; `readers` by certificate, and by token where there is such a service."""
         self._commits = commits
         self.exposition.add(lambda: store_samples(store, limit_bytes))
         self.exposition.add(lambda: service_samples(commits, ingest, readers))
@@ -74,11 +78,14 @@ def store_samples(store: Store, limit_bytes: int) -> Iterator[Sample]:
     yield Sample(catalog.STORE_LIMIT, limit_bytes)
 
 
-def service_samples(commits: Commits, ingest: Ingest, readers: Violations) -> Iterator[Sample]:
-    """Who is there, and what came."""
+def service_samples(commits: Commits, ingest: Ingest, readers: Sequence[Violations]) -> Iterator[Sample]:
+    """Who is there, who may not be, and what came."""
     yield Sample(catalog.AGENTS, ingest.connected)
     yield Sample(catalog.REFUSED, ingest.refused)
-    yield Sample(catalog.SUBSCRIBERS, readers.subscribers)
+    yield Sample(catalog.SUBSCRIBERS, sum(each.subscribers for each in readers))
+    refusals = sum((each.refusals for each in readers), Counter(ingest.refusals))
+    for why in Why:
+        yield Sample(catalog.REFUSED_CALLERS, refusals[why], (why.value,))
     yield Sample(catalog.RECEIVED, commits.counts.received)
     yield Sample(catalog.COMMITTED, commits.counts.committed)
     yield Sample(catalog.COMMIT_FAILURES, commits.counts.failures)

@@ -98,9 +98,9 @@ class Api:
         """An object or a list. All of these raise `ApiRefused` and `Unreachable`."""
         return self._exchange(Request("GET", path, query, answer_s=timeout_s))
 
-    def post(self, path: str, body: Body, query: Query | None = None) -> dict[str, Any]:
+    def post(self, path: str, body: Body, query: Query | None = None, timeout_s: float = ANSWER_S) -> dict[str, Any]:
         """Create an object in the collection `path`."""
-        return self._exchange(Request("POST", path, query, body))
+        return self._exchange(Request("POST", path, query, body, answer_s=timeout_s))
 
     def put(self, path: str, body: Body) -> dict[str, Any]:
         """Replace an object; where `body` has its resourceVersion, only that version of it: else `Conflict`."""

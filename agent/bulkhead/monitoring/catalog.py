@@ -126,12 +126,18 @@ COMMIT_DURATION = _histogram("collector_commit_duration", "How long commits took
 COMMIT_FAILURES = _counter("collector_commit_failures", "Commits that failed; agents keep what was in them.")
 QUEUE = _gauge("collector_queue_batches", "Batches received that wait for their commit.")
 REFUSED = _counter("collector_refused_streams", "Streams of agents that were ended for what they sent.")
+REFUSED_CALLERS = _counter(
+    "collector_refused_callers",
+    "Callers that may not deliver or read, and readers that may no longer: `certificate`, of another name; `token`, "
+    "none or not valid; `right`, missing; `unreachable`, the API server; `busy`, too many newcomers at once.",
+    reason="`certificate`, `token`, `right`, `unreachable`, `busy`",
+)
 STORE_BYTES = _gauge("collector_store_bytes", "Bytes of the store's files.")
 STORE_LIMIT = _gauge("collector_store_limit_bytes", "How many there may be before the oldest go.")
 STORE_FILES = _gauge("collector_store_files", "Files of the store.")
 COLLECTOR = (
-    AGENTS, SUBSCRIBERS, RECEIVED, COMMITTED, COMMIT_DURATION, COMMIT_FAILURES, QUEUE, REFUSED, STORE_BYTES,
-    STORE_LIMIT, STORE_FILES,
+    AGENTS, SUBSCRIBERS, RECEIVED, COMMITTED, COMMIT_DURATION, COMMIT_FAILURES, QUEUE, REFUSED, REFUSED_CALLERS,
+    STORE_BYTES, STORE_LIMIT, STORE_FILES,
 )  # fmt: skip
 
 # The controller's
@@ -148,6 +154,6 @@ CONTROLLER = (LEADING, JUDGED, NODES, STATUS_WRITES, STATUS_FAILURES)
 # What each program has
 PROGRAMS: dict[str, tuple[Metric, ...]] = {
     "agent": (*PROGRAM, *AGENT, *CLIENT),
-    "collector": (*PROGRAM, *COLLECTOR),
+    "collector": (*PROGRAM, *COLLECTOR, API_REQUESTS),
     "controller": (*PROGRAM, *CONTROLLER, *CLIENT),
 }

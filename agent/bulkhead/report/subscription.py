@@ -60,11 +60,15 @@ class Subscription:
             except (grpc.RpcError, Unreachable) as error:
                 problem = describe(error) if isinstance(error, grpc.RpcError) else str(error)
                 reached = reached or self._answered
-                if not reached or (isinstance(error, grpc.Call) and error.code() in PERMANENT):
+                if not reached or (isinstance(error, grpc.Call) and self._is_permanent(error.code())):
                     raise Unreachable(f"collector {self._address}: {problem}") from error
             pause_s = PAUSE_FIRST_S if self._answered else min(pause_s * 2, PAUSE_LAST_S)
             notice(f"collector {self._address}: {problem}; trying again")
             pause(pause_s)
+
+    def _is_permanent(self, status: grpc.StatusCode) -> bool:
+        """A token that was good a moment ago has expired: there may be a new one to read."""
+        return status in PERMANENT and not (status is grpc.StatusCode.UNAUTHENTICATED and self._answered)
 
     def _entries(self, notice: Callable[[str], None], to_the_end: bool) -> Iterator[StoredEntry]:
         """One connection. Raises grpc.RpcError, and Unreachable where certificates cannot be had now."""

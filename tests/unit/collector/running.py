@@ -11,7 +11,7 @@ from threading import Thread
 import grpc
 
 from bulkhead.collector.roles import Roles
-from bulkhead.collector.server import EVERYBODY, Collector, CollectorOptions
+from bulkhead.collector.server import EVERYBODY, Collector, CollectorOptions, TokenReaders
 from bulkhead.collector.store import Store
 from bulkhead.report.channel import TlsFiles
 from bulkhead.report.stream import METHOD
@@ -37,11 +37,12 @@ class Running:
         open_store: Callable[[Path, StoreLimits], Store] = Store,
         *,
         roles: Roles = EVERYBODY,
+        tokens: TokenReaders | None = None,
     ) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever)
         self._thread.start()
-        options = CollectorOptions(listen, directory, tls or TlsFiles(), limits, roles)
+        options = CollectorOptions(listen, directory, tls or TlsFiles(), limits, roles, tokens=tokens)
         try:
             self._collector = Collector(options, open_store)
             asyncio.run_coroutine_threadsafe(self._collector.start(), self._loop).result()
@@ -49,6 +50,7 @@ class Running:
             self._end_loop()
             raise
         self.address = f"127.0.0.1:{self._collector.port}"
+        self.token_address = f"127.0.0.1:{self._collector.token_port}"
         self.store, self.vitals = self._collector.store, self._collector.vitals
 
     def stop(self) -> None:
