@@ -1,7 +1,6 @@
 """`bulkhead events`: violations from a collector, history first and then as they arrive.
 
-Where a kubeconfig or a pod's service account says where an API server is, the collector is the cluster's, by way of the
-API server; else it is the one of --collector. Next step: `report.subscription`, `kube.portforward`.
+Next step: `cli.events_collector` for which one, `report.subscription`.
 """
 
 from __future__ import annotations
@@ -11,19 +10,15 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from bulkhead.cli.collector import duration_s
-from bulkhead.errors import UsageError
+from bulkhead.cli.events_collector import NAMESPACE, collector, notice
 
 if TYPE_CHECKING:
-    from bulkhead.kube.client import Api
-    from bulkhead.report.channel import Pems, Tls
     from bulkhead.v1.violations_pb2 import StoredEntry
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -34,19 +29,17 @@ examples:
   bulkhead events --follow --policy web --verdict DENIED -o json
   bulkhead events --follow --kubeconfig staging.yaml --context admin --collector-namespace security
   bulkhead events --follow --count 1 --collector collector.example:7443 --tls-ca ca.pem
+  bulkhead events --namespace shop --collector collector.example:7445 --tls-ca ca.pem --token-file token
 
 Without --collector it speaks to the collector of the cluster that the kubeconfig names, by way of the API server, with
 the certificate in its Secret bulkhead-client-tls; without a kubeconfig to one at 127.0.0.1:7443. It needs the rights to
-list pods, get that Secret and create pods/portforward in the collector's namespace.
+list pods, get that Secret and create pods/portforward in the collector's namespace. Who may not read the Secret shows
+the collector the token of the kubeconfig or of the pod's service account, or the one of --token-file, where readers
+with tokens are served: that takes the right to get ConfigMap bulkhead-collector-ca instead (or --tls-ca), and to list
+and watch violations.bulkhead.dev in the namespace asked for, or in all.
 
 exit status: 0 fine, also when ended with Ctrl-C; 2 wrong use; 3 the collector cannot be reached
 """
-LOCAL = "127.0.0.1:7443"
-NAMESPACE = "bulkhead-system"
-SELECTOR = "app.kubernetes.io/name=bulkhead,app.kubernetes.io/component=collector"
-PORT = 7443
-SECRET = "bulkhead-client-tls"
-SERVER_NAME = "bulkhead-collector"  # one of those that the chart's certificate is for
 VERDICTS = ("DENIED", "KILLED", "AUDITED", "WOULD_DENY")
 FORMATS = ("text", "json", "falco")
 
@@ -77,6 +70,9 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--tls-ca", metavar="FILE", type=Path, help="authority of the collector's certificate, PEM")
     parser.add_argument("--tls-cert", metavar="FILE", type=Path, help="one's own certificate, PEM")
     parser.add_argument("--tls-key", metavar="FILE", type=Path, help="its key, PEM")
+    parser.add_argument(
+        "--token-file", metavar="FILE", type=Path, help="show the token in it, instead of a certificate; over TLS only"
+    )
     parser.set_defaults(run=run)
 
 
@@ -119,62 +115,6 @@ def show(arguments: argparse.Namespace, output: TextIO) -> None:
         for stored in islice(entries, arguments.count or None):
             output.write(line(stored) + "\n")
             output.flush()
-
-
-@contextmanager
-def collector(arguments: argparse.Namespace) -> Iterator[tuple[str, Tls | None]]:
-    """The address to speak to, and with what certificates. Raises UsageError, Unreachable."""
-    from bulkhead.report.channel import TlsFiles  # noqa: PLC0415
-
-    files = (arguments.tls_ca, arguments.tls_cert, arguments.tls_key)
-    given = any(files)
-    if arguments.collector:
-        if arguments.kubeconfig or arguments.context:
-            raise UsageError("--collector and a kubeconfig are two ways to one: give one of them; nothing was changed")
-        yield arguments.collector, TlsFiles(*files) if given else None
-        return
-    # the Kubernetes client takes longer still
-    from bulkhead.kube.config import is_configured  # noqa: PLC0415
-
-    if not is_configured(arguments.kubeconfig):
-        yield LOCAL, TlsFiles(*files) if given else None
-        return
-    from bulkhead.kube.client import connect  # noqa: PLC0415
-    from bulkhead.kube.pods import PodChoice  # noqa: PLC0415
-    from bulkhead.kube.portforward import forward_to  # noqa: PLC0415
-
-    api = connect(arguments.kubeconfig, arguments.context)
-    namespace = arguments.collector_namespace
-    tls = TlsFiles(*files, server_name=SERVER_NAME) if given else SecretTls(api, namespace)
-    with forward_to(api, PodChoice(namespace, selector=SELECTOR), PORT, notice) as address:
-        yield address, tls
-
-
-@dataclass(frozen=True)
-class SecretTls:
-    """The subscriber's certificate that the chart made: fetched for each connection, kept in memory only."""
-
-    api: Api
-    namespace: str
-
-    def read(self) -> Pems:
-        """What is in the Secret now. Raises UsageError, Unreachable."""
-        from bulkhead.kube.secrets import read_secret  # noqa: PLC0415
-        from bulkhead.report.channel import Pems  # noqa: PLC0415
-
-        remedy = (
-            "the chart makes it; name its namespace with --collector-namespace, or give --tls-ca, --tls-cert, --tls-key"
-        )
-        values = read_secret(self.api, self.namespace, SECRET, remedy)
-        missing = [key for key in ("ca.crt", "tls.crt", "tls.key") if not values.get(key)]
-        if missing:
-            raise UsageError(f"Secret {self.namespace}/{SECRET} lacks {', '.join(missing)}: {remedy}")
-        return Pems(values["ca.crt"], values["tls.crt"], values["tls.key"], SERVER_NAME)
-
-
-def notice(text: str) -> None:
-    """About the connection, never about violations."""
-    print(text, file=sys.stderr, flush=True)
 
 
 def line_format(name: str, colours: bool) -> Callable[[StoredEntry], str]:

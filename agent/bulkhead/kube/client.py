@@ -135,6 +135,11 @@ class Api:
             raise no_answer(self._about("credentials", ""), reason_of(error)) from error
         return {"authorization": token} if token else {}
 
+    def token(self) -> str:
+        """The bearer token among the credentials; empty where they are others. Raises `Unreachable`."""
+        scheme, _, token = self.credentials().get("authorization", "").partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else ""
+
     def close(self) -> None:
         """Close idle connections."""
         self._client.rest_client.pool_manager.clear()

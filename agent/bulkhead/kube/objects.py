@@ -23,6 +23,7 @@ KINDS = {
     "Node": (CORE, "nodes", False),
     "Pod": (CORE, "pods", True),
     "Secret": (CORE, "secrets", True),
+    "ConfigMap": (CORE, "configmaps", True),
     "Lease": ("/apis/coordination.k8s.io/v1", "leases", True),
     "Event": ("/apis/events.k8s.io/v1", "events", True),
 }
