@@ -18,7 +18,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from bulkhead.cli import events
+from bulkhead.cli import events_collector
 from bulkhead.collector.roles import Roles, roles
 from bulkhead.collector.server import EVERYBODY, Collector, CollectorOptions
 from bulkhead.report.channel import TlsFiles, open_channel
@@ -128,7 +128,7 @@ def test_the_collectors_certificate_is_for_its_names(release: str, render: Rende
         service,
         f"{service}.{NAMESPACE}",
         f"{service}.{NAMESPACE}.svc",
-        events.SERVER_NAME,
+        events_collector.SERVER_NAME,
         "localhost",
         "127.0.0.1",
     ]

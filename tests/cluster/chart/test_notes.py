@@ -42,6 +42,8 @@ def test_the_way_to_the_events_fits_the_release(
         ({"uninstall": {"enabled": False}}, "leaves policies in force on all nodes", "takes all policies out"),
         ({"collector": {"persistence": {"enabled": False}}}, "keeps violations in an emptyDir", "so does Persistent"),
         ({}, "so does PersistentVolumeClaim bulkhead-collector", "in an emptyDir"),
+        ({}, "Whoever may read Secret bulkhead-client-tls can do so", "token of the cluster"),
+        ({"collector": {"tokens": {"enabled": True}}}, "ClusterRole bulkhead-violations-viewer", "in an emptyDir"),
         ({"collector": {"persistence": {"keep": False}}}, "The CRDs and your policies stay.", "so does Persistent"),
     ],
 )

@@ -7,7 +7,10 @@ import yaml
 from tools.cluster.cluster import Cluster
 from tools.vm import CHECKOUT
 
-EVERYTHING = ("--set", "networkPolicy.enabled=true", "--set", "collector.persistence.storageClassName=fast")
+EVERYTHING = (
+    "--set", "networkPolicy.enabled=true", "--set", "collector.persistence.storageClassName=fast",
+    "--set", "collector.tokens.enabled=true",
+)  # fmt: skip
 
 
 def test_the_api_server_takes_every_object(cluster: Cluster, namespace: str) -> None:

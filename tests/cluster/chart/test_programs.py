@@ -5,6 +5,7 @@ Next step: `bulkhead.cli` for the options, docs/threat-model.md for what the rig
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,14 @@ from typing import Any
 import pytest
 import yaml
 
-from bulkhead.cli import _parser, events
+from bulkhead.cli import _parser, events_collector
+from bulkhead.kube import reviews
 from tests.cluster.chart.objects import CHART, NAMESPACE, Object, Objects, Render
 
 AGENT, COLLECTOR, UNINSTALL = ("DaemonSet", "agent"), ("Deployment", "collector"), ("Job", "uninstall")
 CONTROLLER = ("Deployment", "controller")
 TLS = Path("/etc/bulkhead/tls")
+TOKENS = {"collector": {"tokens": {"enabled": True}}}
 
 
 def pod(objects: Objects, kind: str, component: str) -> Object:
@@ -78,6 +81,76 @@ def test_the_collector_understands_its_arguments(render: Render) -> None:
     )
 
 
+def test_the_collector_takes_no_tokens_unless_told_to(render: Render) -> None:
+    """Then it listens for them where pods and Service say; for whom they are, and which, is as the values say."""
+    assert options(render(), *COLLECTOR)["token_listen"] == ""
+    for given, audience, api_server_tokens in (
+        ({}, "bulkhead-collector", True),
+        ({"audience": "violations.example", "apiServerTokens": False}, "violations.example", False),
+    ):
+        objects = render({"collector": {"tokens": {"enabled": True, **given}}})
+        understood = options(objects, *COLLECTOR)
+        assert understood["token_listen"] == f"0.0.0.0:{events_collector.TOKEN_PORT}"
+        assert (understood["token_audience"], understood["api_server_tokens"]) == (audience, api_server_tokens)
+        (container,) = pod(objects, *COLLECTOR)["containers"]
+        ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+        service = {
+            port["port"]: port["targetPort"] for port in objects["Service", "bulkhead-collector"]["spec"]["ports"]
+        }
+        assert ports[service[events_collector.TOKEN_PORT]] == events_collector.TOKEN_PORT
+
+
+def test_for_tokens_the_collector_may_ask_two_questions(render: Render) -> None:
+    """And nothing else in the API."""
+    objects = render(TOKENS)
+    rules = objects["ClusterRole", "bulkhead-collector"]["rules"]
+    assert [(rule["apiGroups"], rule["resources"], rule["verbs"]) for rule in rules] == [
+        (["authentication.k8s.io"], ["tokenreviews"], ["create"]),
+        (["authorization.k8s.io"], ["subjectaccessreviews"], ["create"]),
+    ]
+    (subject,) = objects["ClusterRoleBinding", "bulkhead-collector"]["subjects"]
+    assert (subject["name"], subject["namespace"]) == (pod(objects, *COLLECTOR)["serviceAccountName"], NAMESPACE)
+    assert ("RoleBinding", "bulkhead-collector") not in objects
+
+
+def test_who_may_view_a_namespace_may_view_its_violations(render: Render) -> None:
+    """Unless told otherwise: then it takes a binding of the role itself. It is the very right that is asked about."""
+    label = "rbac.authorization.k8s.io/aggregate-to-view"
+    for given, expected in ((True, "true"), (False, None)):
+        objects = render({"collector": {"tokens": {"enabled": True, "aggregateToView": given}}})
+        role = objects["ClusterRole", "bulkhead-violations-viewer"]
+        assert role["metadata"]["labels"].get(label) == expected
+        assert role["rules"] == [
+            {"apiGroups": [reviews.GROUP], "resources": [reviews.RESOURCE], "verbs": ["list", "watch"]}
+        ]
+
+
+def test_readers_with_tokens_are_told_whom_to_trust(render: Render) -> None:
+    """In a ConfigMap where the chart makes the certificates; it holds no key."""
+    objects = render(TOKENS)
+    data = objects["ConfigMap", events_collector.AUTHORITY]["data"]
+    assert data.keys() == {"ca.crt"}
+    secret = objects["Secret", "bulkhead-collector-tls"]["data"]["ca.crt"]
+    assert data["ca.crt"].strip().encode() == base64.b64decode(secret).strip()
+    own = {"existingSecrets": {"collector": "a", "agent": "b"}}
+    assert ("ConfigMap", events_collector.AUTHORITY) not in render({**TOKENS, "tls": own})
+    assert ("ConfigMap", events_collector.AUTHORITY) not in render()
+
+
+def test_a_network_policy_lets_readers_with_tokens_in(render: Render) -> None:
+    """Those that are named and not the agents; and the collector out, to the API server. Without tokens neither."""
+    peers = [{"namespaceSelector": {"matchLabels": {"name": "tenant"}}}]
+    for given, tokens, expected in (
+        ({"from": peers}, True, [peers]), ({}, True, []), ({"from": peers}, False, []),
+    ):  # fmt: skip
+        values = {"networkPolicy": {"enabled": True, **given}, "collector": {"tokens": {"enabled": tokens}}}
+        policy = render(values)["NetworkPolicy", "bulkhead-collector"]["spec"]
+        ingress = [rule["from"] for rule in policy["ingress"] if rule["ports"][0]["port"] == "grpc-tokens"]
+        assert ingress == expected
+        assert all(rule["from"] for rule in policy["ingress"])
+        assert policy["policyTypes"] == (["Ingress"] if tokens else ["Ingress", "Egress"])
+
+
 def test_the_controller_understands_its_arguments(render: Render) -> None:
     """It finds this release's agents and no others, and its own lease, which it may change."""
     objects = render(release="my-bulkhead")
@@ -113,16 +186,16 @@ def test_agents_write_nodestates_only(render: Render) -> None:
 def test_events_finds_what_the_chart_makes(render: Render) -> None:
     """By its own constants: the subscribers' Secret, and the collector's pods and no others."""
     objects = render()
-    assert ("Secret", events.SECRET) in objects
-    assert events.NAMESPACE == NAMESPACE
-    wanted = dict(pair.split("=") for pair in events.SELECTOR.split(","))
+    assert ("Secret", events_collector.SECRET) in objects
+    assert events_collector.NAMESPACE == NAMESPACE
+    wanted = dict(pair.split("=") for pair in events_collector.SELECTOR.split(","))
     labels = {
         which: objects[which[0], f"bulkhead-{which[1]}"]["spec"]["template"]["metadata"]["labels"]
         for which in (AGENT, COLLECTOR, CONTROLLER, UNINSTALL)
     }
     assert [which for which, found in labels.items() if wanted.items() <= found.items()] == [COLLECTOR]
     ports = {port["name"]: port["containerPort"] for port in pod(objects, *COLLECTOR)["containers"][0]["ports"]}
-    assert ports["grpc"] == events.PORT
+    assert ports["grpc"] == events_collector.PORT
 
 
 @pytest.mark.parametrize(("kind", "component"), [AGENT, COLLECTOR, CONTROLLER])
@@ -266,13 +339,14 @@ def test_others_meet_the_restricted_standard(kind: str, component: str, render: 
 
 
 def test_only_who_asks_the_api_server_has_a_token(render: Render) -> None:
-    """The collector, which anybody with a certificate may speak to, has none."""
-    objects = render()
-    tokens = {
-        component: pod(objects, kind, component)["automountServiceAccountToken"]
-        for kind, component in (AGENT, COLLECTOR, CONTROLLER, UNINSTALL)
-    }
-    assert tokens == {"agent": True, "collector": False, "controller": True, "uninstall": True}
+    """The collector, which anybody with a certificate may speak to, has none unless readers show theirs."""
+    for values, collector in (({}, False), (TOKENS, True)):
+        objects = render(values)
+        tokens = {
+            component: pod(objects, kind, component)["automountServiceAccountToken"]
+            for kind, component in (AGENT, COLLECTOR, CONTROLLER, UNINSTALL)
+        }
+        assert tokens == {"agent": True, "collector": collector, "controller": True, "uninstall": True}
 
 
 def test_apparmor_is_said_as_the_version_understands_it(render: Render) -> None:

@@ -23,6 +23,10 @@ WORKLOADS = {"DaemonSet", "Deployment", "Job"}
 CLUSTER_WIDE = {
     "ClusterRole", "ClusterRoleBinding", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
 }  # fmt: skip
+TOKENS = {
+    ("ClusterRole", "bulkhead-collector"), ("ClusterRoleBinding", "bulkhead-collector"),
+    ("ClusterRole", "bulkhead-violations-viewer"), ("ConfigMap", "bulkhead-collector-ca"),
+}  # fmt: skip
 COMBINATIONS = [*product(STORES, (False, True), (False, True), (False, True), ("1.29.0", "1.36.0-vendor.1"))]
 
 
@@ -118,6 +122,18 @@ def test_every_combination_renders(combination: tuple[Any, ...], render: Render)
             }.items()
         )
         assert set(references(found)) <= there
+
+
+def test_tokens_add_what_is_for_them(render: Render) -> None:
+    """And nothing dangles: the rights are the collector's, which is there."""
+    objects = render({"collector": {"tokens": {"enabled": True}}})
+    assert objects.keys() - render().keys() == TOKENS
+    for name in TOKENS:
+        assert set(references(objects[name])) <= objects.keys()
+        assert objects[name]["metadata"].get("namespace") == (None if name[0] in CLUSTER_WIDE else NAMESPACE)
+        assert objects[name]["metadata"]["labels"]["app.kubernetes.io/instance"] == "bulkhead"
+    names = {name for _, name in render({"collector": {"tokens": {"enabled": True}}}, release="my")}
+    assert {"my-bulkhead-violations-viewer", "my-bulkhead-collector-ca", "my-bulkhead-collector"} <= names
 
 
 def test_selectors_select_their_pods_only(render: Render) -> None:
