@@ -22,10 +22,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Assignment:
-    """A container that is there, and what should be enforced on it."""
+    """A container that is there, and what should be enforced on it.
+
+    `unknown` says what is not known yet that decides about further policies; empty where these are all.
+    """
 
     container: Container
     policies: tuple[PolicyRules, ...]
+    unknown: str = ""
 
 
 class Source(Protocol):

@@ -2,7 +2,9 @@
 
 One container that cannot be enforced does not keep the others waiting: it is logged, what it had stays, and it is
 tried again at the next change or after `RETRY_S`; at once where only the process that was looked at has ended. One
-whose policy set is still being built keeps what it had, too, and keeps nobody waiting.
+whose policy set is still being built keeps what it had, too, and keeps nobody waiting. One of which it is not known yet
+whether more policies hold is behind: those that are known are put into force, unless an earlier agent, which may have
+known more, has put it under policies.
 Next step: `enforcement.enforcer`.
 """
 
@@ -64,6 +66,7 @@ class Sync:
         self._source = source
         self._applied: dict[int, Assignment] = {}
         self._failed: dict[int, Failure] = {}
+        self._unknown: dict[int, Failure] = {}
         self._waiting: dict[int, _Waiting] = {}
         self.counts = Counts()
         self._after: list[Callable[[], None]] = []
@@ -86,12 +89,15 @@ class Sync:
             return 0
         present = {assignment.container.cgroup_id for assignment in wanted}
         changed = 0
-        for container in self._enforcer.containers():
+        held = self._enforcer.containers()
+        for container in held:
             if container.cgroup_id not in present and self._source.is_over(container):
                 changed += self._release(container)
         self._forget_all_but(present)
+        self._unknown = {each.container.cgroup_id: Failure(each, each.unknown, 0.0) for each in wanted if each.unknown}
+        of_earlier = {container.cgroup_id for container in held} - self._applied.keys()
         for assignment in wanted:
-            if self._is_due(assignment):
+            if self._is_due(assignment) and not self._may_loosen(assignment, of_earlier):
                 changed += self._enforce(assignment)
         self.counts.changes += changed
         if not self._waiting:
@@ -103,13 +109,17 @@ class Sync:
         return dict(self._applied)
 
     def failures(self) -> tuple[Failure, ...]:
-        """Assignments that could not be made so. What was enforced on their containers before still is."""
-        return tuple(self._failed.values())
+        """Assignments that could not be made so, or are not whole. What was enforced on their containers still is."""
+        return tuple({**self._unknown, **self._failed}.values())
 
     def failure(self, cgroup_id: int) -> str | None:
         """Why a container could not be put under its newest policies; None where nothing failed."""
         found = self._failed.get(cgroup_id)
         return found.reason if found else None
+
+    def _may_loosen(self, wanted: Assignment, of_earlier: set[int]) -> bool:
+        """Whether what an earlier agent put into force may be more than what is known now."""
+        return bool(wanted.unknown) and (not wanted.policies or wanted.container.cgroup_id in of_earlier)
 
     def _is_due(self, wanted: Assignment) -> bool:
         if wanted.container.pid is None:  # it starts, or ends: nobody there whose mounts could be looked at

@@ -16,25 +16,34 @@ Labels = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A container as selectors see it: its pod's namespace and labels, its namespace's labels, its name."""
+    """A container as selectors see it: its pod's namespace and labels, its namespace's labels, its name.
+
+    `namespace_labels` is None where nobody has told them yet, which is not the same as none.
+    """
 
     namespace: str = ""
     labels: Labels = field(default_factory=dict, hash=False)
-    namespace_labels: Labels = field(default_factory=dict, hash=False)
+    namespace_labels: Labels | None = field(default_factory=dict, hash=False)
     container: str = ""
 
 
-def selects(policy: Policy, candidate: Candidate) -> bool:
-    """Whether the policy holds for the container."""
-    if isinstance(policy, ClusterSecurityPolicy):
-        if not selector_matches(policy.spec.namespace_selector, candidate.namespace_labels):
-            return False
-    elif candidate.namespace and candidate.namespace != policy.namespace:
-        return False
+def selects(policy: Policy, candidate: Candidate) -> bool | None:
+    """Whether the policy holds for the container; None where that depends on labels that are not known."""
     named = policy.spec.containers
     if named and not any(fnmatchcase(candidate.container, pattern) for pattern in named):
         return False
-    return selector_matches(policy.spec.pod_selector, candidate.labels)
+    if not selector_matches(policy.spec.pod_selector, candidate.labels):
+        return False
+    if isinstance(policy, ClusterSecurityPolicy):
+        return _matches_if_known(policy.spec.namespace_selector, candidate.namespace_labels)
+    return candidate.namespace in ("", policy.namespace)
+
+
+def _matches_if_known(selector: LabelSelector, labels: Labels | None) -> bool | None:
+    """Known labels are asked; a selector that says nothing selects whatever they are."""
+    if labels is not None:
+        return selector_matches(selector, labels)
+    return None if selector.match_labels or selector.match_expressions else True
 
 
 def selector_matches(selector: LabelSelector, labels: Labels) -> bool:

@@ -20,14 +20,15 @@ class SlowEnforcer:
 
     def __init__(self, slow: int) -> None:
         self.slow = slow
+        self.adopted: tuple[Container, ...] = ()
         self.ended = threading.Event()
         self.refusal: DoesNotFit | None = None
         self.calls: list[int] = []
         self.restless = False  # its mounts have changed whenever it is looked at
 
-    def containers(self) -> tuple[()]:
-        """None that anybody left behind."""
-        return ()
+    def containers(self) -> tuple[Container, ...]:
+        """What an earlier process left behind."""
+        return self.adopted
 
     def enforce(self, container: Container, policies: object, *, wait: bool = False) -> bool:
         """As `Enforcer`."""
@@ -149,3 +150,47 @@ def test_a_container_that_cannot_be_released_yet_is_asked_about_again(tmp_path: 
     assert [sync.step(), sync.step()] == [0, 0]
     enforcer.somebody_lives = False
     assert sync.step() == 1
+
+
+UNKNOWN = "the labels of namespace shop are not known yet"
+
+
+def _unsure(known: Assignment, *policies: PolicyRules) -> Said:
+    return Said(Assignment(known.container, policies, UNKNOWN))
+
+
+def test_what_is_known_holds_while_more_may(tmp_path: Path) -> None:
+    """The container is behind, with the reason, and it is not once the rest is known, though nothing had to be done."""
+    known = _assignment(tmp_path, 1, PolicyRules("shop", "web"))
+    enforcer = SlowEnforcer(slow=2)
+    source = _unsure(known, *known.policies)
+    sync = Sync(cast(Enforcer, enforcer), source)
+    assert [sync.step(), sync.step()] == [1, 0]
+    assert set(sync.applied()) == {1}
+    assert [(each.assignment.container.cgroup_id, each.reason) for each in sync.failures()] == [(1, UNKNOWN)]
+    source.assignments = (known,)
+    assert sync.step() == 0
+    assert sync.failures() == ()
+    assert enforcer.calls == [1]
+
+
+def test_what_is_not_known_at_all_binds_nothing(tmp_path: Path) -> None:
+    """A container that may be under a policy or under none is put under nothing, and is behind."""
+    enforcer = SlowEnforcer(slow=2)
+    sync = Sync(cast(Enforcer, enforcer), _unsure(_assignment(tmp_path, 1)))
+    assert sync.step() == 0
+    assert (enforcer.calls, len(sync.failures())) == ([], 1)
+
+
+def test_what_an_earlier_agent_enforced_is_not_loosened(tmp_path: Path) -> None:
+    """It may have known more; once everything is known, that counts."""
+    known = _assignment(tmp_path, 1, PolicyRules("shop", "web"))
+    enforcer = SlowEnforcer(slow=2)
+    enforcer.adopted = (known.container,)
+    source = _unsure(known, *known.policies)
+    sync = Sync(cast(Enforcer, enforcer), source)
+    assert sync.step() == 0
+    assert (enforcer.calls, len(sync.failures())) == ([], 1)
+    source.assignments = (known,)
+    assert sync.step() == 1
+    assert sync.failures() == ()

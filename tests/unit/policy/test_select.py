@@ -10,8 +10,10 @@ from tests.unit.policy.documents import text_of
 
 WEB = Candidate("default", {"app": "web", "tier": "front"}, {"kubernetes.io/metadata.name": "default"}, "main")
 
+TEAM = "  namespaceSelector: {matchLabels: {team: a}}\n"
 
-def _selects(body: str, candidate: Candidate = WEB, kind: str = "SecurityPolicy") -> bool:
+
+def _selects(body: str, candidate: Candidate = WEB, kind: str = "SecurityPolicy") -> bool | None:
     text = text_of(body + "  exec: {default: Deny}\n").replace("kind: SecurityPolicy", f"kind: {kind}")
     parsed = parse_text(text, "f")
     assert parsed.problems == ()
@@ -57,8 +59,7 @@ def test_what_has_no_namespace_is_selected_by_labels_alone() -> None:
 def test_namespaces_are_selected_by_labels(team: str, selected: bool) -> None:
     """By the namespace's own labels, not the pod's."""
     candidate = Candidate("shop", {"team": "a"}, {"team": team}, "main")
-    body = "  namespaceSelector: {matchLabels: {team: a}}\n"
-    assert _selects(body, candidate, "ClusterSecurityPolicy") == selected
+    assert _selects(TEAM, candidate, "ClusterSecurityPolicy") == selected
 
 
 @pytest.mark.parametrize(
@@ -67,3 +68,27 @@ def test_namespaces_are_selected_by_labels(team: str, selected: bool) -> None:
 def test_containers_are_selected_by_name(containers: str, selected: bool) -> None:
     """One of the patterns must match the whole name."""
     assert _selects(f"  containers: {containers}\n") == selected
+
+
+@pytest.mark.parametrize(
+    ("body", "labels", "answer"),
+    [
+        (TEAM, {}, None),
+        ("  namespaceSelector: {matchExpressions: [{key: team, operator: DoesNotExist}]}\n", {}, None),
+        ("  namespaceSelector: {}\n", {}, True),
+        ("", {}, True),
+        (f"{TEAM}  podSelector: {{matchLabels: {{app: web}}}}\n", {}, False),
+        (f"{TEAM}  podSelector: {{matchLabels: {{app: web}}}}\n", {"app": "web"}, None),
+        (f"{TEAM}  containers: [other]\n", {}, False),
+    ],
+)
+def test_labels_that_nobody_has_told_are_not_none(body: str, labels: dict[str, str], answer: bool | None) -> None:
+    """A policy that asks for them neither selects nor does not, unless the rest of it decides."""
+    candidate = Candidate("shop", labels, None, "main")
+    assert _selects(body, candidate, "ClusterSecurityPolicy") is answer
+
+
+def test_a_policy_of_a_namespace_does_not_ask_for_its_labels() -> None:
+    """It is known whether it holds."""
+    assert _selects("", Candidate("default", {}, None, "main")) is True
+    assert _selects("", Candidate("shop", {}, None, "main")) is False

@@ -2,7 +2,11 @@
 
 Selection is worked out anew only when the state has changed; where a container is, and which process stands for it,
 each time. A container stays under its policies as long as its cgroup is there, also when its pod's object has gone, or
-no longer says that it runs. Next step: `agent.sync`.
+no longer says that it runs.
+
+Labels of a namespace may be told after its first pod. Until then it is not known whether a policy that asks for them
+selects that pod's containers: what was known of a container before goes on, and one that is new is behind, and does
+not start where the runtime asks. Next step: `agent.sync`.
 """
 
 from __future__ import annotations
@@ -27,12 +31,17 @@ NEVER = -1  # no version of the state
 
 @dataclass(frozen=True)
 class Selected:
-    """A container that policies select, wherever it is. `rules` are those of `policies`."""
+    """A container that policies select, wherever it is. `rules` are those of `policies`.
+
+    `undecided` are policies that may select it, for the reason that is `unknown`.
+    """
 
     pod: Pod
     container: PodContainer
     policies: tuple[Accepted, ...]
     rules: tuple[PolicyRules, ...]
+    undecided: tuple[Accepted, ...] = ()
+    unknown: str = ""
 
     @property
     def name(self) -> tuple[str, str]:
@@ -76,7 +85,6 @@ class ClusterSource:
         if snapshot.version != self._version:
             self._selected = tuple(self._select(snapshot))
             self._version = snapshot.version
-        self.seen = snapshot.version
         found = self._cgroups.find(selected.name for selected in self._selected)
         self._forget_departed(snapshot, {uid for uid, _ in found})
         present = [(selected, found[selected.name]) for selected in self._selected if selected.name in found]
@@ -84,6 +92,7 @@ class ClusterSource:
         if self._look.placed.keys() - placed:  # some have ended: look no more for those that only we remember
             self._version = NEVER
         self._look = Look(placed, snapshot.seen)
+        self.seen = snapshot.version  # after the look: who asks what became of a container asks when this is so
         processes = self._representatives.of(cgroup for _, cgroup in present)
         return tuple(_assignment(selected, cgroup, processes.get(cgroup.id)) for selected, cgroup in present)
 
@@ -99,7 +108,11 @@ class ClusterSource:
     def is_settled(self, name: tuple[str, str], sync: Sync) -> bool:
         """Whether a container (pod uid, container id) of the last look is under its policies, or cannot be."""
         identifier, selected = self._find(name)
-        if selected is None or identifier is None:
+        if selected is None:
+            return True
+        if selected.unknown:
+            return False
+        if identifier is None:
             return True
         return is_in_force(identifier, selected, sync) or sync.failure(identifier) is not None
 
@@ -108,11 +121,18 @@ class ClusterSource:
         identifier, selected = self._find(name)
         if selected is None:
             return ""
+        if selected.unknown:
+            return selected.unknown
         if identifier is None:
             return "its cgroup was not found"
         if is_in_force(identifier, selected, sync):
             return ""
         return sync.failure(identifier) or "not tried yet"
+
+    def unknown(self, name: tuple[str, str]) -> str:
+        """What is not known yet that decides about policies of a container; empty where nothing is."""
+        selected = self._find(name)[1]
+        return selected.unknown if selected else ""
 
     def _find(self, name: tuple[str, str]) -> tuple[int | None, Selected | None]:
         for identifier, selected in self._look.placed.items():
@@ -126,7 +146,8 @@ class ClusterSource:
             lasting.setdefault(each.pod.uid, []).append(each.container)
         pods = [with_containers(pod, lasting.get(pod.uid, [])) for pod in (*snapshot.pods, *snapshot.departed)]
         self._pods = {pod.cgroup_uid for pod in pods}
-        return select(snapshot, [pod for pod in pods if pod.uid != self._own_uid])
+        before = {each.name: each for each in self._look.placed.values()}
+        return select(snapshot, [pod for pod in pods if pod.uid != self._own_uid], before)
 
     def _forget_departed(self, snapshot: Snapshot, present: set[str]) -> None:
         for pod in snapshot.departed:
@@ -140,15 +161,27 @@ def is_in_force(identifier: int, selected: Selected, sync: Sync) -> bool:
     return applied is not None and applied.policies == selected.rules
 
 
-def select(snapshot: Snapshot, pods: Iterable[Pod]) -> Iterator[Selected]:
-    """Every container of some pods that a policy selects. Pure."""
+def select(
+    snapshot: Snapshot, pods: Iterable[Pod], before: Mapping[tuple[str, str], Selected] | None = None
+) -> Iterator[Selected]:
+    """Every container of some pods that a policy selects, or may select. Pure. `before` is what was known, by name."""
     for pod in pods:
-        namespace_labels = snapshot.namespaces.get(pod.namespace, {})
         for container in pod.containers:
-            candidate = Candidate(pod.namespace, pod.labels, namespace_labels, container.name)
-            policies = tuple(each for each in snapshot.policies if selects(each.policy, candidate))
-            if policies:
-                yield Selected(pod, container, policies, tuple(each.rules for each in policies))
+            former = (before or {}).get((pod.cgroup_uid, container.id))
+            selected = _selected(snapshot, pod, container, former)
+            if selected.policies or selected.undecided:
+                yield selected
+
+
+def _selected(snapshot: Snapshot, pod: Pod, container: PodContainer, former: Selected | None) -> Selected:
+    """What selects a container. A policy about which nothing can be said now goes on where it held before."""
+    candidate = Candidate(pod.namespace, pod.labels, snapshot.namespaces.get(pod.namespace), container.name)
+    answers = [(each, selects(each.policy, candidate)) for each in snapshot.policies]
+    held = {each.key for each in former.policies} if former else set()
+    policies = tuple(each for each, answer in answers if answer or (answer is None and each.key in held))
+    undecided = tuple(each for each, answer in answers if answer is None and each.key not in held)
+    unknown = f"the labels of namespace {pod.namespace} are not known yet" if undecided else ""
+    return Selected(pod, container, policies, tuple(each.rules for each in policies), undecided, unknown)
 
 
 def _assignment(selected: Selected, cgroup: Cgroup, process: int | None) -> Assignment:
@@ -167,4 +200,5 @@ def _assignment(selected: Selected, cgroup: Cgroup, process: int | None) -> Assi
             workload=pod.workload,
         ),
         selected.rules,
+        selected.unknown,
     )

@@ -4,7 +4,8 @@ The container runtime asks when a container is made, with its cgroup and mounts,
 The container is announced to the state; the thread that enforces looks at once, as with any other news; when it has,
 the runtime is told to go on, or to refuse the start where what was selected could not be put into force. A start that
 is refused is tried again by the kubelet. As long as the API server has not told what there is, nothing is known to be
-wanted: the start is let go, and the log says so. Next step: `node.nri.plugin`.
+wanted: the start is let go, and the log says so. Where it has told of policies and only the labels of the container's
+namespace are missing, the start waits for them, and is refused where they do not come. Next step: `node.nri.plugin`.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ class Starting:
                     self._looked.clear()
                     await self._looked.wait()
         except TimeoutError:
-            self._late(name)
+            self._late(name, (pod.uid, container.id))
             return
         reason = self._source.failure((pod.uid, container.id), self._sync)
         if reason:
@@ -121,11 +122,11 @@ class Starting:
     def _is_settled(self, version: int, container: tuple[str, str]) -> bool:
         return self._source.seen >= version and self._source.is_settled(container, self._sync)
 
-    def _late(self, name: str) -> None:
+    def _late(self, name: str, container: tuple[str, str]) -> None:
         if self._source.seen < 0:
             log.warning("container_started_unknown", container=name, error="the API server has told nothing yet")
             return
-        self._refuse(name, f"not in force within {self._limit_s:g} s")
+        self._refuse(name, self._source.unknown(container) or f"not in force within {self._limit_s:g} s")
 
     def _refuse(self, name: str, reason: str) -> None:
         if self._failure_policy is FailurePolicy.IGNORE:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bulkhead.agent.cluster.labels import KnownLabels, Labels
 from bulkhead.agent.cluster.pods import Pod, PodContainer, parse_pod, with_containers
 from bulkhead.agent.cluster.policies import Accepted, Known, Policies
 from bulkhead.kube.policy_key import POLICY_KINDS, PolicyKey, key_of
@@ -25,14 +26,15 @@ KINDS = frozenset({*POLICY_KINDS, "Pod", "Namespace"})
 class Snapshot:
     """The state at one moment. `departed` are pods of which only containers are left, if anything.
 
-    `seen` has a word a kind of policy for the versions that are known (`policy.seen`).
+    `namespaces` has the labels of those that are known. `seen` has a word a kind of policy for the versions that are
+    known (`policy.seen`).
     """
 
     version: int
     policies: tuple[Accepted, ...]
     pods: tuple[Pod, ...]
     departed: tuple[Pod, ...]
-    namespaces: Mapping[str, Mapping[str, str]]
+    namespaces: Mapping[str, Labels]
     seen: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -48,7 +50,7 @@ class ClusterState:
         self._pods: dict[str, Pod] = {}
         self._departed: dict[str, Pod] = {}
         self._announced: dict[str, tuple[Pod, PodContainer]] = {}  # by the container's id
-        self._namespaces: dict[str, Mapping[str, str]] = {}
+        self._namespaces = KnownLabels()
         self._snapshot: Snapshot | None = None  # of now; None where it has to be taken anew
 
     def replace(self, kind: str, values: Iterable[Mapping[str, Any]]) -> None:
@@ -64,7 +66,7 @@ class ClusterState:
                     self._departed[uid] = self._pods[uid]
                 self._pods = pods
             elif kind == "Namespace":
-                self._namespaces = {value["metadata"]["name"]: _labels(value) for value in values}
+                self._namespaces.replace(values)
             else:
                 self._policies.replace(kind, values)
             self._missing.discard(kind)
@@ -75,11 +77,12 @@ class ClusterState:
         """One object was ADDED, MODIFIED or DELETED."""
         if kind in POLICY_KINDS and event != "DELETED":
             self._policies.prepare(key_of(kind, value), value)
+        if kind == "Namespace":
+            self._change_labels(self._namespaces, event, value)
+            return
         with self._changing():
             if kind == "Pod":
                 self._change_pod(event, parse_pod(value))
-            elif kind == "Namespace":
-                self._change_namespace(event, value)
             elif event == "DELETED":
                 self._policies.remove(key_of(kind, value))
             else:
@@ -94,7 +97,7 @@ class ClusterState:
                     self._policies.accepted(),
                     with_announced(self._pods.values(), self._announced.values()),
                     tuple(self._departed.values()),
-                    dict(self._namespaces),
+                    self._namespaces.all(),
                     self._policies.seen(),
                 )
             return self._snapshot
@@ -132,20 +135,23 @@ class ClusterState:
         else:
             self._pods[pod.uid] = pod
 
-    def _change_namespace(self, event: str, value: Mapping[str, Any]) -> None:
-        name = value["metadata"]["name"]
-        if event == "DELETED":
-            self._namespaces.pop(name, None)
-        else:
-            self._namespaces[name] = _labels(value)
+    def _change_labels(self, known: KnownLabels, event: str, value: Mapping[str, Any]) -> None:
+        with self._lock:
+            if not known.change(event, value):
+                return
+            self._count_change()
+        self.changed.set()
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
         with self._lock:
             yield
-            self._version += 1
-            self._snapshot = None
+            self._count_change()
         self.changed.set()
+
+    def _count_change(self) -> None:
+        self._version += 1
+        self._snapshot = None
 
 
 def with_announced(pods: Iterable[Pod], announced: Iterable[tuple[Pod, PodContainer]]) -> tuple[Pod, ...]:
@@ -157,7 +163,3 @@ def with_announced(pods: Iterable[Pod], announced: Iterable[tuple[Pod, PodContai
     for told, container in announced:
         found[told.cgroup_uid] = with_containers(found.get(told.cgroup_uid, told), [container])
     return tuple(found.values())
-
-
-def _labels(value: Mapping[str, Any]) -> Mapping[str, str]:
-    return value["metadata"].get("labels") or {}

@@ -101,10 +101,10 @@ def refusal(known: Known) -> str:
 
 
 def _by_policy(found: Enforcement) -> Iterable[tuple[Accepted, list[int]]]:
-    """Each policy that selects something here, and the cgroup ids of what it selects."""
+    """Each policy that selects something here, or may select it, and the cgroup ids of that."""
     selected: dict[PolicyKey, tuple[Accepted, list[int]]] = {}
     for identifier, each in found.placed.items():
-        for accepted in each.policies:
+        for accepted in (*each.policies, *each.undecided):
             selected.setdefault(accepted.key, (accepted, []))[1].append(identifier)
     return [selected[key] for key in sorted(selected)]
 
@@ -117,13 +117,14 @@ def _policy(accepted: Accepted, selected: list[int], found: Enforcement) -> tupl
         "name": key.name,
         "generation": accepted.generation,
         "selected": len(selected),
-        "enforced": sum(_is_enforced(identifier, found) for identifier in selected),
+        "enforced": sum(_is_enforced(key, identifier, found) for identifier in selected),
     }
 
 
-def _is_enforced(identifier: int, found: Enforcement) -> bool:
-    applied = found.applied.get(identifier)
-    return applied is not None and applied.policies == found.placed[identifier].rules
+def _is_enforced(key: PolicyKey, identifier: int, found: Enforcement) -> bool:
+    applied, selected = found.applied.get(identifier), found.placed[identifier]
+    is_decided = all(each.key != key for each in selected.undecided)
+    return is_decided and applied is not None and applied.policies == selected.rules
 
 
 def _failures(found: Enforcement, policies: int) -> Iterable[tuple[str, str]]:

@@ -42,6 +42,13 @@ def policy(name: str = "no-id", generation: int = 1, uid: str = "p-1", **spec: A
     }
 
 
+def cluster_policy(name: str = "front", **spec: Any) -> dict[str, Any]:
+    """A ClusterSecurityPolicy for pods with app=web in namespaces with tier=front, unless `spec` says otherwise."""
+    made = policy(name, uid=f"p-{name}", **{"namespaceSelector": {"matchLabels": {"tier": "front"}}, **spec})
+    del made["metadata"]["namespace"]
+    return made
+
+
 def broken(generation: int = 2, **more: Any) -> dict[str, Any]:
     """A version of `policy` that is refused."""
     return policy(generation=generation, **more) | {"spec": {"exec": {"rules": [{"action": "Deny", "paths": ["id"]}]}}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import pytest
 from bulkhead.agent.cluster.source import ClusterSource
 from bulkhead.agent.cluster.state import ClusterState
 from bulkhead.node import kubepods
+from bulkhead.node.cgroups import Cgroup
 from bulkhead.node.kubepods import ContainerCgroups
-from tests.unit.agent.cluster.objects import CONTAINER, UID, pod, policy
+from tests.unit.agent.cluster.objects import CONTAINER, UID, cluster_policy, pod, policy
 
 POD = f"kubepods/burstable/pod{UID}"
 
@@ -75,6 +77,24 @@ def test_the_agents_own_pod_is_left_alone(state: ClusterState, tmp_path: Path) -
     assert names(ClusterSource(state, found, own_uid=UID)) == []
 
 
+def test_a_version_counts_as_seen_when_the_look_is_over(
+    source: ClusterSource, state: ClusterState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waits for it asks at once what became of a container, from another thread."""
+    before, find = source.seen, ContainerCgroups.find
+    during: list[int] = []
+
+    def looking(cgroups: ContainerCgroups, wanted: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], Cgroup]:
+        during.append(source.seen)
+        return find(cgroups, wanted)
+
+    monkeypatch.setattr(ContainerCgroups, "find", looking)
+    source.read()
+    snapshot = state.snapshot()
+    assert snapshot is not None
+    assert (during, source.seen) == ([before], snapshot.version)
+
+
 def test_labels_decide(source: ClusterSource, state: ClusterState) -> None:
     """A pod that is no longer selected is not in the answer."""
     state.change("Pod", "MODIFIED", pod(labels={"app": "db"}))
@@ -86,12 +106,58 @@ def test_labels_decide(source: ClusterSource, state: ClusterState) -> None:
 def test_namespaces_are_selected_by_their_labels(source: ClusterSource, state: ClusterState) -> None:
     """A ClusterSecurityPolicy holds where its namespaceSelector does, and follows a change of labels."""
     state.replace("SecurityPolicy", [])
-    cluster_wide = policy(namespaceSelector={"matchLabels": {"tier": "front"}})
-    del cluster_wide["metadata"]["namespace"]
-    state.change("ClusterSecurityPolicy", "ADDED", cluster_wide)
+    state.change("ClusterSecurityPolicy", "ADDED", cluster_policy())
     assert names(source) == ["shop/web-0/web"]
     state.change("Namespace", "MODIFIED", {"metadata": {"name": "shop"}})
     assert names(source) == []
+
+
+def found(source: ClusterSource) -> list[tuple[int, str]]:
+    """How many policies hold for each container, and what is not known of it."""
+    return [(len(each.policies), each.unknown) for each in source.read() or ()]
+
+
+UNKNOWN = "the labels of namespace shop are not known yet"
+
+
+def test_a_pod_may_be_told_before_its_namespace(source: ClusterSource, state: ClusterState) -> None:
+    """What is known to select it holds; that more may is said, until the labels come and decide."""
+    state.replace("Namespace", [])
+    state.change("ClusterSecurityPolicy", "ADDED", cluster_policy())
+    assert found(source) == [(1, UNKNOWN)]
+    state.change("Namespace", "ADDED", {"metadata": {"name": "shop", "labels": {"tier": "front"}}})
+    assert found(source) == [(2, "")]
+
+
+def test_a_policy_that_asks_for_other_pods_waits_for_no_namespace(source: ClusterSource, state: ClusterState) -> None:
+    """Labels that decide nothing need not be known."""
+    state.replace("Namespace", [])
+    state.change("ClusterSecurityPolicy", "ADDED", cluster_policy(podSelector={"matchLabels": {"app": "db"}}))
+    assert found(source) == [(1, "")]
+
+
+def test_a_namespace_that_goes_before_its_pods_takes_no_policy_from_them(
+    source: ClusterSource, state: ClusterState
+) -> None:
+    """A pod that was deleted by force runs on; what held for it does."""
+    state.change("ClusterSecurityPolicy", "ADDED", cluster_policy())
+    assert found(source) == [(2, "")]
+    state.change("Namespace", "DELETED", {"metadata": {"name": "shop", "labels": {"tier": "front"}}})
+    assert found(source) == [(2, "")]
+    state.change("ClusterSecurityPolicy", "ADDED", cluster_policy("later"))
+    assert found(source) == [(2, UNKNOWN)]
+
+
+def test_a_namespace_that_changes_but_not_its_labels_is_no_news(state: ClusterState) -> None:
+    """Nothing is selected anew for an annotation."""
+    before = state.snapshot()
+    state.changed.clear()
+    labels = {"name": "shop", "labels": {"tier": "front"}}
+    state.change("Namespace", "MODIFIED", {"metadata": {**labels, "annotations": {"a": "b"}}})
+    assert state.snapshot() is before
+    assert not state.changed.is_set()
+    state.change("Namespace", "MODIFIED", {"metadata": {"name": "shop"}})
+    assert state.changed.is_set()
 
 
 def test_a_container_outlives_its_pods_object(source: ClusterSource, state: ClusterState, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from bulkhead.node import kubepods
 from bulkhead.node.container import Container
 from bulkhead.node.kubepods import ContainerCgroups
 from bulkhead.policy.rules import PolicyRules
-from tests.unit.agent.cluster.objects import CONTAINER, UID, pod, policy
+from tests.unit.agent.cluster.objects import CONTAINER, UID, cluster_policy, pod, policy
 from tests.unit.node.nri.runtime import Runtime, listening, start_of
 
 
@@ -28,12 +28,14 @@ class Enforced:
 
     def __init__(self) -> None:
         self.names: list[str] = []
+        self.counts: list[int] = []  # of policies
         self.full = False
 
     def enforce(self, container: Container, policies: tuple[PolicyRules, ...]) -> bool:
         if self.full:
             raise DoesNotFit("slots of path automata", 2, 1)
         self.names.append(container.name)
+        self.counts.append(len(policies))
         return True
 
     def containers(self) -> tuple[Container, ...]:
@@ -99,14 +101,14 @@ def node(tmp_path: Path) -> Node:
     return Node(tmp_path, FailurePolicy.FAIL)
 
 
-def ask(node: Node, script: Callable[[Runtime], Awaitable[None]]) -> None:
+def ask(node: Node, script: Callable[[Runtime], Awaitable[None]], timeout_ms: int = 10_000) -> None:
     """Let a runtime that listens already take the agent in and do as the script says."""
 
     async def talk() -> None:
         async with listening(node.socket) as came:
             with node.running():
                 runtime = await came.get()
-                await runtime.take_in(timeout_ms=10_000)
+                await runtime.take_in(timeout_ms=timeout_ms)
                 await script(runtime)
 
     asyncio.run(talk())
@@ -191,14 +193,40 @@ def test_before_the_api_server_has_told_anything_containers_start(node: Node) ->
     async def script(runtime: Runtime) -> None:
         assert not (await runtime.call("StartContainer", start_of("web", uid=UID, container=CONTAINER))).status.code
 
-    async def talk() -> None:
-        async with listening(node.socket) as came:
-            with node.running():
-                runtime = await came.get()
-                await runtime.take_in(timeout_ms=100)
-                await script(runtime)
+    ask(node, script, timeout_ms=100)
 
-    asyncio.run(talk())
+
+@pytest.mark.parametrize("labels", ["front", "back"])
+def test_a_start_waits_for_the_labels_of_its_namespace(node: Node, labels: str) -> None:
+    """They may be told after the namespace's first container is made; then they decide. What is known holds before."""
+    node.list(ClusterSecurityPolicy=[cluster_policy()], SecurityPolicy=[policy()])
+    node.make_cgroup()
+
+    async def script(runtime: Runtime) -> None:
+        asked = asyncio.create_task(runtime.call("StartContainer", start_of("web", uid=UID, container=CONTAINER)))
+        while not node.sync.applied():
+            await asyncio.sleep(0.01)
+        assert not asked.done()
+        node.state.change("Namespace", "ADDED", {"metadata": {"name": "shop", "labels": {"tier": labels}}})
+        assert not (await asked).status.code
+        assert node.enforced.counts == ([1, 2] if labels == "front" else [1])
+
+    ask(node, script)
+
+
+def test_a_start_is_refused_where_the_labels_do_not_come(node: Node) -> None:
+    """The answer says what is missing. A pod of which a policy says nothing in any case starts meanwhile."""
+    node.list(ClusterSecurityPolicy=[cluster_policy()], Namespace=[])
+    node.make_cgroup()
+    node.make_cgroup(container="c" * 64)
+
+    async def script(runtime: Runtime) -> None:
+        answer = await runtime.call("StartContainer", start_of("web", uid=UID, container=CONTAINER))
+        assert "the labels of namespace shop are not known yet" in answer.status.message
+        node.state.change("ClusterSecurityPolicy", "DELETED", cluster_policy())
+        assert not (await runtime.call("StartContainer", start_of("web", uid=UID, container="c" * 64))).status.code
+
+    ask(node, script, timeout_ms=500)
 
 
 def test_a_runtime_that_comes_later_is_found(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from bulkhead.kube.conditions import condition
 from bulkhead.kube.policy_key import PolicyKey
 from bulkhead.node.container import Container
 from bulkhead.policy.model.node_state import NodeState
-from tests.unit.agent.cluster.objects import broken, pod, policy
+from tests.unit.agent.cluster.objects import broken, cluster_policy, pod, policy
 
 KEY = PolicyKey("SecurityPolicy", "shop", "no-id")
 CONTAINER = Container("shop/web-0/web", Path("/c"), 7)
@@ -35,6 +36,17 @@ def found(tmp_path: Path, *, applied: bool, failures: tuple[str, ...] = (), valu
     assignment = Assignment(CONTAINER, rules)
     failed = tuple(Failure(assignment, reason, 0.0) for reason in failures)
     return Enforcement(policies.known(), placed, {7: assignment} if applied else {}, failed)
+
+
+def test_a_policy_that_may_select_a_container_is_not_enforced_on_it(tmp_path: Path) -> None:
+    """As long as that is not known; one that is known to, is."""
+    enforcement = found(tmp_path, applied=True)
+    policies = Policies(tmp_path / "cluster")
+    policies.replace("ClusterSecurityPolicy", [cluster_policy()])
+    (selected,) = enforcement.placed.values()
+    unsure = replace(selected, undecided=policies.accepted(), unknown="not known yet")
+    rows = stated(replace(enforcement, placed={7: unsure}))["policies"]
+    assert [(row["name"], row["selected"], row["enforced"]) for row in rows] == [("front", 1, 0), ("no-id", 1, 1)]
 
 
 def stated(enforcement: Enforcement, since: Since | None = None, now: str = "T1") -> dict[str, Any]:
