@@ -57,6 +57,7 @@ class Asked:
     node_state: Mapping[str, Any]
     boot_id: str
     namespace_labels: Mapping[str, str]
+    node_labels: Mapping[str, str] | None
     policies: tuple[Selecting, ...]
 
 
@@ -67,15 +68,22 @@ def ask(api: Api, namespace: str, name: str) -> Asked:
     labels = api.get(object_path("Namespace", "", namespace))["metadata"].get("labels") or {}
     listed = ((kind, api.get(collection_path(kind, namespace))) for kind in POLICY_KINDS)
     policies = tuple(_selecting(kind, each) for kind, page in listed for each in page.get("items") or ())
-    state, boot_id = ({}, "") if not node else (_node_state(api, node), _boot_id(api, node))
-    return Asked(parse_pod(value), node, state, boot_id, labels, tuple(each for each in policies if each))
+    state = _found(api, "NodeState", node) or {}
+    host = _found(api, "Node", node)
+    node_labels = None if host is None else host["metadata"].get("labels") or {}
+    boot_id = str((((host or {}).get("status") or {}).get("nodeInfo") or {}).get("bootID", ""))
+    return Asked(parse_pod(value), node, state, boot_id, labels, node_labels, tuple(each for each in policies if each))
 
 
 def answers(asked: Asked) -> Iterator[Answer]:
     """A row a container and policy; a container that no policy selects has one, too."""
     for container in asked.pod.containers:
-        candidate = Candidate(asked.pod.namespace, asked.pod.labels, asked.namespace_labels, container.name)
-        selecting = [each for each in asked.policies if each.policy is None or selects(each.policy, candidate)]
+        candidate = Candidate(
+            asked.pod.namespace, asked.pod.labels, asked.namespace_labels, container.name, asked.node_labels
+        )
+        selecting = [
+            each for each in asked.policies if each.policy is None or selects(each.policy, candidate) is not False
+        ]
         for each in selecting:
             yield _answer(asked, container, each)
         if not selecting:
@@ -124,16 +132,9 @@ def _selecting(kind: str, value: Mapping[str, Any]) -> Selecting | None:
     return Selecting(key_of(kind, value), int(value["metadata"]["generation"]), policy)
 
 
-def _node_state(api: Api, node: str) -> Mapping[str, Any]:
+def _found(api: Api, kind: str, name: str) -> Mapping[str, Any] | None:
+    """A node's object of a kind; None where there is none, as for a pod that has no node yet."""
     try:
-        return api.get(object_path("NodeState", "", node))
+        return api.get(object_path(kind, "", name)) if name else None
     except NotFound:
-        return {}
-
-
-def _boot_id(api: Api, node: str) -> str:
-    try:
-        value = api.get(object_path("Node", "", node))
-    except NotFound:
-        return ""
-    return str(((value.get("status") or {}).get("nodeInfo") or {}).get("bootID", ""))
+        return None

@@ -33,6 +33,20 @@ it were not there.
 
 Where several rules of one strictness match, the violation names the first by namespace, policy, section and rule name.
 
+## Whom it selects
+
+A policy holds for a container where everything that it selects by does: `podSelector` the labels of its pod,
+`containers` its name, and in a ClusterSecurityPolicy `namespaceSelector` the labels of its namespace and `nodeSelector`
+those of its node. Selectors are Kubernetes' label selectors: all of `matchLabels` and `matchExpressions` must hold, a
+label that is not there is `NotIn` anything, and an empty selector, like an omitted one, selects all. Init, sidecar and
+ephemeral containers count like any other.
+
+A change of labels counts when the API server tells the node's agent, at once. Labels that it has not told yet are not
+labels that are not there: a policy that asks for them goes on holding where it held, and where it did not, the
+container does not start before they come, or counts as not enforced.
+
+Processes of a node that are in no pod are under no policy; neither is the agent's own pod.
+
 ## When it holds
 
 A set is exchanged whole: each access is judged by the old one or by the new one, never by parts of both and never by

@@ -16,15 +16,16 @@ Labels = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A container as selectors see it: its pod's namespace and labels, its namespace's labels, its name.
+    """A container as selectors see it: its pod's namespace and labels, its namespace's, its name, its node's labels.
 
-    `namespace_labels` is None where nobody has told them yet, which is not the same as none.
+    Labels of the namespace and of the node are None where nobody has told them yet, which is not the same as none.
     """
 
     namespace: str = ""
     labels: Labels = field(default_factory=dict, hash=False)
     namespace_labels: Labels | None = field(default_factory=dict, hash=False)
     container: str = ""
+    node_labels: Labels | None = field(default_factory=dict, hash=False)
 
 
 def selects(policy: Policy, candidate: Candidate) -> bool | None:
@@ -34,9 +35,13 @@ def selects(policy: Policy, candidate: Candidate) -> bool | None:
         return False
     if not selector_matches(policy.spec.pod_selector, candidate.labels):
         return False
-    if isinstance(policy, ClusterSecurityPolicy):
-        return _matches_if_known(policy.spec.namespace_selector, candidate.namespace_labels)
-    return candidate.namespace in ("", policy.namespace)
+    if not isinstance(policy, ClusterSecurityPolicy):
+        return candidate.namespace in ("", policy.namespace)
+    answers = (
+        _matches_if_known(policy.spec.namespace_selector, candidate.namespace_labels),
+        _matches_if_known(policy.spec.node_selector, candidate.node_labels),
+    )
+    return False if False in answers else None if None in answers else True
 
 
 def _matches_if_known(selector: LabelSelector, labels: Labels | None) -> bool | None:

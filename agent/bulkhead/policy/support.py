@@ -47,12 +47,6 @@ _ROWS: tuple[tuple[tuple[str, ...], str, Callable[[Any], bool], str], ...] = (
     (("network",), "ingress", _given("ingress"), "the section network.ingress"),
     (("network", "sockets", "rules", "*"), "by", _given("by"), "the acting program (by)"),
     (("operations", "rules", "*"), "by", _given("by"), "the acting program (by)"),
-    (
-        (),
-        "nodeSelector",
-        lambda spec: getattr(spec, "node_selector", None) is not None,
-        "a policy for processes of nodes",
-    ),
 )
 
 

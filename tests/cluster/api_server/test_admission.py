@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bulkhead.kube.client import Api, connect
+from bulkhead.agent.cluster.state import ClusterState
+from bulkhead.agent.cluster.watching import Watching
+from bulkhead.kube.client import MERGE_TYPE, Api, connect
 from bulkhead.kube.conditions import find
 from bulkhead.kube.errors import ApiRefused, Forbidden
 from bulkhead.kube.objects import apply, apply_status, collection_path, object_path
@@ -136,6 +139,39 @@ def test_an_agent_writes_nothing_of_policies(api: Api, kubeconfig_of: Callable[.
         with pytest.raises(ApiRefused) as refusal:
             refused()
         assert refusal.value.status == 403
+
+
+def label(api: Api, kind: str, name: str, value: str) -> None:
+    """Set the label tier of a namespace or a node."""
+    api.patch(object_path(kind, "", name), {"metadata": {"labels": {"tier": value}}}, MERGE_TYPE)
+
+
+def test_an_agent_hears_by_what_policies_select(api: Api, kubeconfig_of: Callable[..., Path], tmp_path: Path) -> None:
+    """With its rights it is told all that it needs; of nodes it hears of its own, which it cannot change."""
+    agent, state = connect(kubeconfig_of("agent")), ClusterState(tmp_path / "accepted")
+    watching = Watching(agent, state, "one")
+    threads = [threading.Thread(target=run) for run in watching.tasks().values()]
+    for thread in threads:
+        thread.start()
+    try:
+        await_true(lambda: state.snapshot() is not None, "something that an agent watches is not told to it")
+        label(api, "Node", "two", "back")
+        label(api, "Node", "one", "front")
+        label(api, "Namespace", "default", "front")
+        await_true(lambda: (labels_of(state).get("default") or {}).get("tier") == "front", "a namespace's label")
+        await_true(lambda: (labels_of(state).get("") or {}).get("tier") == "front", "the node's label is not told")
+    finally:
+        watching.stop()
+        for thread in threads:
+            thread.join()
+    with pytest.raises(Forbidden):
+        label(agent, "Node", "one", "back")
+
+
+def labels_of(state: ClusterState) -> dict[str, Mapping[str, str] | None]:
+    """What an agent knows of namespaces, and of its node under the empty name."""
+    snapshot = state.snapshot()
+    return {**snapshot.namespaces, "": snapshot.node} if snapshot else {}
 
 
 def test_the_controllers_rights_are_enough(api: Api, kubeconfig_of: Callable[..., Path]) -> None:

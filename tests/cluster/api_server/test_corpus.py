@@ -48,7 +48,9 @@ REMEDIES = {
     "says-nothing": "write one of exec, files, network, capabilities, operations",
     "rule-matches-nothing": "write paths, notInImage: true or fileless: true",
     "rule-called-default": "choose another name",
-    "selector-values": "In and NotIn need values; Exists and DoesNotExist take none",
+    "selector-values": "podSelector: In and NotIn need values; Exists and DoesNotExist take none",
+    "cluster-selector-values": "namespaceSelector: In and NotIn need values; Exists and DoesNotExist take none",
+    "node-selector-values": "nodeSelector: In and NotIn need values; Exists and DoesNotExist take none",
 }
 
 

@@ -183,6 +183,14 @@ def test_agents_write_nodestates_only(render: Render) -> None:
     assert written("controller") == {"securitypolicies/status", "clustersecuritypolicies/status", "events"}
 
 
+def test_agents_read_what_policies_select_by(render: Render) -> None:
+    """Pods, namespaces and nodes, as lists and watches only; no single object, and nothing else of the cluster."""
+    rules = render()["ClusterRole", "bulkhead-agent"]["rules"]
+    core = [(set(rule["resources"]), set(rule["verbs"])) for rule in rules if rule["apiGroups"] == [""]]
+    assert core == [({"pods", "namespaces", "nodes"}, {"list", "watch"})]
+    assert {group for rule in rules for group in rule["apiGroups"]} == {"", "bulkhead.dev"}
+
+
 def test_events_finds_what_the_chart_makes(render: Render) -> None:
     """By its own constants: the subscribers' Secret, and the collector's pods and no others."""
     objects = render()

@@ -11,7 +11,8 @@ from bulkhead.cli.status import columns, show_pod
 from bulkhead.cli.status_pod import answers, ask
 from bulkhead.kube.client import Api
 from bulkhead.kube.errors import NotFound
-from tests.unit.agent.cluster.objects import broken, pod, policy
+from bulkhead.kube.policy_key import PolicyKey
+from tests.unit.agent.cluster.objects import broken, cluster_policy, pod, policy
 from tests.unit.controller.objects import node, node_state, row
 
 OURS = "/apis/bulkhead.dev/v1alpha1"
@@ -26,7 +27,7 @@ class Objects:
             "/api/v1/namespaces/shop/pods/web-0": {**value, "spec": {"nodeName": "a"}},
             "/api/v1/namespaces/shop": {"metadata": {"name": "shop"}},
             f"{OURS}/namespaces/shop/securitypolicies": {"items": [replaced.get("policy", policy(containers=["web"]))]},
-            f"{OURS}/clustersecuritypolicies": {"items": []},
+            f"{OURS}/clustersecuritypolicies": {"items": replaced.get("cluster_policies", [])},
             "/api/v1/nodes/a": replaced.get("node", node()),
             f"{OURS}/nodestates/a": replaced.get("state", node_state("a", row())),
         }
@@ -69,6 +70,22 @@ def test_a_container_under_its_policies_is() -> None:
 def test_what_is_not_known_is_not_yes(replaced: dict[str, Any], answer: str) -> None:
     """And it says why."""
     assert said(**replaced).startswith(answer)
+
+
+@pytest.mark.parametrize(
+    ("labels", "answer"),
+    [({"zone": "a"}, "yes"), ({"zone": "b"}, None), (None, "no: the labels of this node are not known yet")],
+)
+def test_a_policy_of_other_nodes_is_not_spoken_of(labels: dict[str, str] | None, answer: str | None) -> None:
+    """The labels of the pod's node decide, and where there is no Node, what its agent says."""
+    selecting = cluster_policy(namespaceSelector={}, nodeSelector={"matchLabels": {"zone": "a"}})
+    host = {**node(), "metadata": {"name": "a", "labels": labels}} if labels else None
+    key = PolicyKey("ClusterSecurityPolicy", "", "front")
+    failures = {} if labels else {"shop/web-0/web": "the labels of this node are not known yet"}
+    state = node_state("a", row(key=key), failures=failures)
+    api = Objects(policy=policy(containers=["none"]), cluster_policies=[selecting], node=host, state=state)
+    found = {(each.container, each.policy): each.enforced for each in answers(ask(cast(Api, api), "shop", "web-0"))}
+    assert found.get(("web", "front")) == answer
 
 
 def test_the_exit_status_is_the_answer(capsys: pytest.CaptureFixture[str]) -> None:

@@ -88,6 +88,28 @@ def test_labels_that_nobody_has_told_are_not_none(body: str, labels: dict[str, s
     assert _selects(body, candidate, "ClusterSecurityPolicy") is answer
 
 
+@pytest.mark.parametrize(
+    ("namespace", "node", "answer"),
+    [
+        ({"team": "a"}, {"zone": "b"}, True),
+        ({"team": "a"}, {"zone": "c"}, False),
+        ({"team": "b"}, {"zone": "b"}, False),
+        ({"team": "a"}, None, None),
+        (None, {"zone": "b"}, None),
+        ({"team": "b"}, None, False),
+        (None, {"zone": "c"}, False),
+        (None, None, None),
+    ],
+)
+def test_namespace_and_node_must_both_be_selected(
+    namespace: dict[str, str] | None, node: dict[str, str] | None, answer: bool | None
+) -> None:
+    """What is not known matters only where what is known has not decided."""
+    body = f"{TEAM}  nodeSelector: {{matchExpressions: [{{key: zone, operator: In, values: [a, b]}}]}}\n"
+    candidate = Candidate("shop", {}, namespace, "main", node)
+    assert _selects(body, candidate, "ClusterSecurityPolicy") is answer
+
+
 def test_a_policy_of_a_namespace_does_not_ask_for_its_labels() -> None:
     """It is known whether it holds."""
     assert _selects("", Candidate("default", {}, None, "main")) is True

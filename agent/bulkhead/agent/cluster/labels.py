@@ -1,4 +1,4 @@
-"""The labels of namespaces, by which policies select. Pure: JSON in, data out.
+"""The labels of namespaces and of the node, by which policies select. Pure: JSON in, data out.
 
 Most of what the API server tells of such an object is not about labels, and selects nothing anew. Next step:
 `agent.cluster.state` keeps them.

@@ -4,9 +4,9 @@ Selection is worked out anew only when the state has changed; where a container 
 each time. A container stays under its policies as long as its cgroup is there, also when its pod's object has gone, or
 no longer says that it runs.
 
-Labels of a namespace may be told after its first pod. Until then it is not known whether a policy that asks for them
-selects that pod's containers: what was known of a container before goes on, and one that is new is behind, and does
-not start where the runtime asks. Next step: `agent.sync`.
+Labels of a namespace may be told after its first pod, those of a node after it has begun to run pods. Until then it is
+not known whether a policy that asks for them selects a container: what was known of it before goes on, and one that is
+new is behind, and does not start where the runtime asks. Next step: `agent.sync`.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class ClusterSource:
         self._representatives = Representatives()
 
     def read(self) -> tuple[Assignment, ...] | None:
-        """None until policies, pods and namespaces have all been listed once."""
+        """None until policies, pods, namespaces and the node have all been listed once."""
         snapshot = self._state.snapshot()
         if snapshot is None:
             return None
@@ -175,13 +175,21 @@ def select(
 
 def _selected(snapshot: Snapshot, pod: Pod, container: PodContainer, former: Selected | None) -> Selected:
     """What selects a container. A policy about which nothing can be said now goes on where it held before."""
-    candidate = Candidate(pod.namespace, pod.labels, snapshot.namespaces.get(pod.namespace), container.name)
+    namespace_labels = snapshot.namespaces.get(pod.namespace)
+    candidate = Candidate(pod.namespace, pod.labels, namespace_labels, container.name, snapshot.node)
     answers = [(each, selects(each.policy, candidate)) for each in snapshot.policies]
     held = {each.key for each in former.policies} if former else set()
     policies = tuple(each for each, answer in answers if answer or (answer is None and each.key in held))
     undecided = tuple(each for each, answer in answers if answer is None and each.key not in held)
-    unknown = f"the labels of namespace {pod.namespace} are not known yet" if undecided else ""
+    unknown = _unknown(snapshot, pod) if undecided else ""
     return Selected(pod, container, policies, tuple(each.rules for each in policies), undecided, unknown)
+
+
+def _unknown(snapshot: Snapshot, pod: Pod) -> str:
+    """Whose labels have not been told."""
+    whose = [] if pod.namespace in snapshot.namespaces else [f"namespace {pod.namespace}"]
+    whose += ["this node"] if snapshot.node is None else []
+    return f"the labels of {' and of '.join(whose)} are not known yet"
 
 
 def _assignment(selected: Selected, cgroup: Cgroup, process: int | None) -> Assignment:

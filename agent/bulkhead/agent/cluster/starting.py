@@ -5,7 +5,8 @@ The container is announced to the state; the thread that enforces looks at once,
 the runtime is told to go on, or to refuse the start where what was selected could not be put into force. A start that
 is refused is tried again by the kubelet. As long as the API server has not told what there is, nothing is known to be
 wanted: the start is let go, and the log says so. Where it has told of policies and only the labels of the container's
-namespace are missing, the start waits for them, and is refused where they do not come. Next step: `node.nri.plugin`.
+namespace or of the node are missing, the start waits for them, and is refused where they do not come. Next step:
+`node.nri.plugin`.
 """
 
 from __future__ import annotations

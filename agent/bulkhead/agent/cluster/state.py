@@ -1,4 +1,4 @@
-"""What the API server has told so far: policies, this node's pods, the labels of namespaces.
+"""What the API server has told so far: policies, this node's pods, the labels of namespaces and of the node.
 
 Written by the threads that watch, read by the one that enforces; every method takes the lock, but not while it reads a
 policy, which may take seconds. `version` goes up with each change, and `changed` is set. Next step:
@@ -19,15 +19,16 @@ from bulkhead.agent.cluster.pods import Pod, PodContainer, parse_pod, with_conta
 from bulkhead.agent.cluster.policies import Accepted, Known, Policies
 from bulkhead.kube.policy_key import POLICY_KINDS, PolicyKey, key_of
 
-KINDS = frozenset({*POLICY_KINDS, "Pod", "Namespace"})
+LABELLED = ("Namespace", "Node")
+KINDS = frozenset({*POLICY_KINDS, *LABELLED, "Pod"})
 
 
 @dataclass(frozen=True)
 class Snapshot:
     """The state at one moment. `departed` are pods of which only containers are left, if anything.
 
-    `namespaces` has the labels of those that are known. `seen` has a word a kind of policy for the versions that are
-    known (`policy.seen`).
+    `namespaces` has the labels of those that are known, `node` those of this node, or None. `seen` has a word a kind of
+    policy for the versions that are known (`policy.seen`).
     """
 
     version: int
@@ -35,6 +36,7 @@ class Snapshot:
     pods: tuple[Pod, ...]
     departed: tuple[Pod, ...]
     namespaces: Mapping[str, Labels]
+    node: Labels | None
     seen: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -50,7 +52,7 @@ class ClusterState:
         self._pods: dict[str, Pod] = {}
         self._departed: dict[str, Pod] = {}
         self._announced: dict[str, tuple[Pod, PodContainer]] = {}  # by the container's id
-        self._namespaces = KnownLabels()
+        self._labels = {kind: KnownLabels() for kind in LABELLED}
         self._snapshot: Snapshot | None = None  # of now; None where it has to be taken anew
 
     def replace(self, kind: str, values: Iterable[Mapping[str, Any]]) -> None:
@@ -65,8 +67,8 @@ class ClusterState:
                 for uid in self._pods.keys() - pods.keys():
                     self._departed[uid] = self._pods[uid]
                 self._pods = pods
-            elif kind == "Namespace":
-                self._namespaces.replace(values)
+            elif kind in LABELLED:
+                self._labels[kind].replace(values)
             else:
                 self._policies.replace(kind, values)
             self._missing.discard(kind)
@@ -77,8 +79,8 @@ class ClusterState:
         """One object was ADDED, MODIFIED or DELETED."""
         if kind in POLICY_KINDS and event != "DELETED":
             self._policies.prepare(key_of(kind, value), value)
-        if kind == "Namespace":
-            self._change_labels(self._namespaces, event, value)
+        if kind in LABELLED:
+            self._change_labels(self._labels[kind], event, value)
             return
         with self._changing():
             if kind == "Pod":
@@ -97,7 +99,8 @@ class ClusterState:
                     self._policies.accepted(),
                     with_announced(self._pods.values(), self._announced.values()),
                     tuple(self._departed.values()),
-                    self._namespaces.all(),
+                    self._labels["Namespace"].all(),
+                    next(iter(self._labels["Node"].all().values()), None),  # no other node is watched
                     self._policies.seen(),
                 )
             return self._snapshot

@@ -1,6 +1,6 @@
 """Keeps the state of the cluster fresh: one watch a kind of object, for as long as the agent runs.
 
-Pods are those of this node only. Next step: `kube.reflector`.
+Pods are those of this node only, and it is the only node. Next step: `kube.reflector`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from bulkhead.agent.cluster.state import ClusterState
+from bulkhead.agent.cluster.state import LABELLED, ClusterState
 from bulkhead.kube.client import Api
 from bulkhead.kube.metrics import client_samples
 from bulkhead.kube.objects import collection_path
@@ -22,7 +22,7 @@ class Watching:
 
     def __init__(self, api: Api, state: ClusterState, node: str) -> None:
         self._api = api
-        of_node = {"Pod": f"spec.nodeName={node}"}
+        of_node = {"Pod": f"spec.nodeName={node}", "Node": f"metadata.name={node}"}
         self._reflectors = {
             kind: Reflector(
                 api,
@@ -31,7 +31,7 @@ class Watching:
                 partial(state.change, kind),
                 field_selector=of_node.get(kind, ""),
             )
-            for kind in (*POLICY_KINDS, "Namespace", "Pod")
+            for kind in (*POLICY_KINDS, *LABELLED, "Pod")
         }
 
     def tasks(self) -> dict[str, Callable[[], None]]:

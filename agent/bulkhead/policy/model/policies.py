@@ -68,8 +68,10 @@ class ClusterSpec(Spec):
         default=LabelSelector(),
         description="The namespaces whose pods the policy holds for, by their labels. Omitted or `{}`: all.",
     )
-    node_selector: LabelSelector | None = Field(
-        default=None, description="Nodes whose own processes, those of no pod, the policy holds for, by node labels."
+    node_selector: LabelSelector = Field(
+        default=LabelSelector(),
+        description="The nodes on which the policy holds for these pods, by the nodes' labels. Omitted or `{}`: all. "
+        "Processes of a node that are in no pod are under no policy.",
     )
 
 
@@ -105,7 +107,7 @@ class SecurityPolicy(Model):
 
 
 class ClusterSecurityPolicy(Model):
-    """What containers of all namespaces may do, and the processes of nodes themselves."""
+    """What containers of all namespaces may do, or of some, on all nodes or on some."""
 
     api_version: Literal["bulkhead.dev/v1alpha1"]
     kind: Literal["ClusterSecurityPolicy"]

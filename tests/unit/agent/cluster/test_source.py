@@ -33,6 +33,7 @@ def state(tmp_path: Path) -> ClusterState:
     made.replace("SecurityPolicy", [policy()])
     made.replace("ClusterSecurityPolicy", [])
     made.replace("Namespace", [{"metadata": {"name": "shop", "labels": {"tier": "front"}}}])
+    made.replace("Node", [{"metadata": {"name": "vm0", "labels": {"zone": "a"}}}])
     return made
 
 
@@ -52,10 +53,10 @@ def test_nothing_is_known_before_everything_was_listed(tmp_path: Path) -> None:
     """None, not an empty answer: an empty one would release what an earlier agent enforced."""
     made = ClusterState(tmp_path / "accepted")
     source = ClusterSource(made, ContainerCgroups(tmp_path))
-    for kind in ("Pod", "SecurityPolicy", "ClusterSecurityPolicy"):
+    for kind in ("Pod", "SecurityPolicy", "ClusterSecurityPolicy", "Namespace"):
         made.replace(kind, [])
         assert source.read() is None
-    made.replace("Namespace", [])
+    made.replace("Node", [])
     assert source.read() == ()
 
 
@@ -158,6 +159,41 @@ def test_a_namespace_that_changes_but_not_its_labels_is_no_news(state: ClusterSt
     assert not state.changed.is_set()
     state.change("Namespace", "MODIFIED", {"metadata": {"name": "shop"}})
     assert state.changed.is_set()
+
+
+def test_nodes_are_selected_by_their_labels(source: ClusterSource, state: ClusterState) -> None:
+    """A policy follows a change of the node's labels, and both selectors must hold."""
+    state.replace("SecurityPolicy", [])
+    state.change("ClusterSecurityPolicy", "ADDED", cluster_policy(nodeSelector={"matchLabels": {"zone": "b"}}))
+    assert names(source) == []
+    state.change("Node", "MODIFIED", {"metadata": {"name": "vm0", "labels": {"zone": "b"}}})
+    assert names(source) == ["shop/web-0/web"]
+    state.change("Namespace", "MODIFIED", {"metadata": {"name": "shop"}})
+    assert names(source) == []
+
+
+def test_a_node_that_nobody_told_of_is_waited_for(source: ClusterSource, state: ClusterState) -> None:
+    """It is not one without labels; a policy for all nodes waits for none."""
+    state.replace("Node", [])
+    state.change("ClusterSecurityPolicy", "ADDED", cluster_policy(nodeSelector={}))
+    assert found(source) == [(2, "")]
+    no_gpu = {"matchExpressions": [{"key": "gpu", "operator": "DoesNotExist"}]}
+    state.change("ClusterSecurityPolicy", "ADDED", cluster_policy("no-gpu", nodeSelector=no_gpu))
+    assert found(source) == [(2, "the labels of this node are not known yet")]
+    state.replace("Namespace", [])
+    unknown = "the labels of namespace shop and of this node are not known yet"
+    assert found(source) == [(2, unknown)]
+    state.replace("Node", [{"metadata": {"name": "vm0"}}])
+    state.change("Namespace", "ADDED", {"metadata": {"name": "shop", "labels": {"tier": "front"}}})
+    assert found(source) == [(3, "")]
+
+
+def test_a_node_that_tells_how_it_is_is_no_news(state: ClusterState) -> None:
+    """It does so every few minutes, and with every image that it pulls."""
+    before = state.snapshot()
+    node = {"metadata": {"name": "vm0", "labels": {"zone": "a"}}, "status": {"images": []}}
+    state.change("Node", "MODIFIED", node)
+    assert state.snapshot() is before
 
 
 def test_a_container_outlives_its_pods_object(source: ClusterSource, state: ClusterState, tmp_path: Path) -> None:

@@ -216,7 +216,7 @@ def test_a_start_waits_for_the_labels_of_its_namespace(node: Node, labels: str) 
 
 def test_a_start_is_refused_where_the_labels_do_not_come(node: Node) -> None:
     """The answer says what is missing. A pod of which a policy says nothing in any case starts meanwhile."""
-    node.list(ClusterSecurityPolicy=[cluster_policy()], Namespace=[])
+    node.list(ClusterSecurityPolicy=[cluster_policy()], Node=[{"metadata": {"name": "vm0"}}])
     node.make_cgroup()
     node.make_cgroup(container="c" * 64)
 
