@@ -174,6 +174,12 @@ def babble(handler: Handler) -> None:
     handler.close_connection = True
 
 
+def silent(handler: Handler) -> None:
+    """No answer, and no end of the connection either."""
+    handler.server.over.wait()
+    handler.close_connection = True
+
+
 def watched(*events: dict[str, Any], then: str = "end", raw: bytes = b"") -> Answer:
     """A watch that tells `events` and `raw`, then ends, loses the connection ("cut") or stays silent ("hang")."""
 

@@ -28,6 +28,7 @@ from tests.unit.kube.api_server import (
     listed,
     modified,
     refused,
+    silent,
     thing,
     watched,
 )
@@ -293,6 +294,15 @@ def test_silence_ends_a_watch(served: tuple[Server, Api], monkeypatch: pytest.Mo
     watcher = Watcher(api, 2, watch_s=0).run()
     assert watcher.told == [("REPLACE", ["a", "b"]), ("ADDED", "c")]
     assert watcher.reflector.counters.errors == {"Unreachable": 2}
+
+
+def test_silence_instead_of_an_answer_is_a_failure(served: tuple[Server, Api], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that takes the request and says nothing, as one that is stopped does: asked again from where we were."""
+    monkeypatch.setattr(reflector_module, "ANSWER_S", 0.05)
+    watcher = watch(served, watched(*PICTURE), silent, watched(added("c", 6)), pauses=3)
+    assert watcher.told == [("REPLACE", ["a", "b"]), ("ADDED", "c")]
+    assert watcher.pauses_s[:2] == [pytest.approx(each) for each in (1.2, 2.4)]
+    assert queries(served[0])[2]["resourceVersion"] == "5"
 
 
 def test_stop_ends_a_blocked_read(served: tuple[Server, Api]) -> None:
