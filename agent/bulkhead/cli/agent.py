@@ -115,7 +115,7 @@ def _cluster(arguments: argparse.Namespace, paths: Paths) -> Input:
 
     facts = NodeFacts(arguments.node, os.uname().release, node_identity(arguments.node).boot_id)
     settings = ClusterSettings(
-        accepted=paths.state / "accepted",
+        kept=paths.state / "cluster",
         own_uid=arguments.pod_uid,
         nri=arguments.nri,
         start_failure_policy=FailurePolicy(arguments.start_failure_policy),

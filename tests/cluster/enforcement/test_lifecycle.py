@@ -5,21 +5,23 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.cluster.enforcement.install import NAMESPACE, install
-from tests.cluster.enforcement.shop import Shop
+from tests.cluster.enforcement.shop import IMAGE, Shop, pod
 from tests.cluster.enforcement.subscriber import Subscriber
+from tests.cluster.enforcement.test_denials import TOKEN
 from tools.cluster import BIN
 from tools.cluster.cluster import Cluster
 
 DPKG = ("/usr/bin/dpkg", "--version")
 ALLOWED_S = 30.0
 VERDICTS_S = 120.0
+BEGUN_S = 300.0
 
 
 def agent_pod(cluster: Cluster) -> str:
@@ -113,6 +115,45 @@ def test_enforcement_goes_on_without_an_api_server(shop: Shop) -> None:
     verdicts = shop.act("web", "bash", "-c", "kill $(cat /tmp/loop); sort /tmp/verdicts | uniq").text
     assert verdicts.split() == ["denied"]
     shop.cluster.kubectl("wait", "node", "--all", "--for=condition=Ready", "--timeout=120s")
+
+
+def agents_begun(cluster: Cluster) -> int:
+    """How many agents the runtime of the node has taken in, by their logs."""
+    return int(cluster.on_node("cat /var/log/pods/*/agent/*.log | grep -c runtime_reached", check=False))
+
+
+def await_more(count: Callable[[], int], before: int, what: str) -> None:
+    """Until there are more than before."""
+    deadline = time.monotonic() + BEGUN_S
+    while count() <= before:
+        assert time.monotonic() < deadline, what
+        time.sleep(0.5)
+
+
+def test_a_container_that_starts_anew_is_enforced_while_nobody_can_be_asked(shop: Shop) -> None:
+    """The API server is away, the agent killed: the next one knows what the last one knew, before anything starts."""
+    act = f"cat {TOKEN} >/dev/null 2>&1 && echo allowed >> /out/verdicts || echo denied >> /out/verdicts"
+    mounts = [{"name": "out", "mountPath": "/out"}]
+    command = ["sh", "-c", f"{act}; sleep 987654"]
+    container = {"name": "main", "image": IMAGE, "command": command, "volumeMounts": mounts}
+    for name, label in (("again", "web"), ("again-free", "free")):
+        shop.create(pod(name, label, containers=[container], volumes=[{"name": "out", "emptyDir": {}}]))
+    node = shop.cluster
+
+    def verdicts() -> list[str]:
+        return node.on_node("cat /var/lib/kubelet/pods/*/volumes/kubernetes.io~empty-dir/out/verdicts").split()
+
+    assert sorted(verdicts()) == ["allowed", "denied"]
+    begun = agents_begun(node)
+    with api_server_stopped():
+        node.on_node("pkill -KILL -f '[b]ulkhead agent'")
+        await_more(lambda: agents_begun(node), begun, "no agent has come back")
+        node.on_node("pkill -KILL -f '[s]leep 987654'")
+        await_more(lambda: len(verdicts()), 3, "the containers have not started again")
+        assert sorted(verdicts()) == ["allowed"] * 2 + ["denied"] * 2
+    node.kubectl("wait", "node", "--all", "--for=condition=Ready", "--timeout=120s")
+    await_agent(node)
+    shop.kubectl("delete", "pod", "again", "again-free", "--now", "--wait=false")
 
 
 @pytest.mark.parametrize("value", ["agent.podAnnotations.try=1"])

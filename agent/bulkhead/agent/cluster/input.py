@@ -26,11 +26,11 @@ from bulkhead.node.kubepods import ContainerCgroups
 class ClusterSettings:
     """What an agent in a cluster is told.
 
-    `accepted` keeps good versions of policies, `own_uid` is that of the agent's own pod, if it is in one. `nri` is the
-    socket of the container runtime, which is not asked for where it is None.
+    `kept` is a folder for what an agent needs that starts without an API server; `own_uid` is that of the agent's own
+    pod, if it is in one. `nri` is the socket of the container runtime, which is not asked for where it is None.
     """
 
-    accepted: Path
+    kept: Path
     own_uid: str = ""
     nri: Path | None = None
     start_failure_policy: FailurePolicy = FailurePolicy.FAIL
@@ -40,7 +40,7 @@ class ClusterInput:
     """What one node's agent hears from the API server and from the container runtime, and tells them."""
 
     def __init__(self, api: Api, facts: NodeFacts, settings: ClusterSettings) -> None:
-        self._state = ClusterState(settings.accepted)
+        self._state = ClusterState(settings.kept)
         self._watching = Watching(api, self._state, facts.name)
         self._teller = Teller(api, facts, self._state)
         self.source = ClusterSource(self._state, ContainerCgroups(cgroups.mount_point()), settings.own_uid)

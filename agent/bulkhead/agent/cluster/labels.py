@@ -32,6 +32,10 @@ class KnownLabels:
             self._of[name] = _labels(value)
         return self._of.get(name) != before
 
+    def recall(self, labels: Mapping[str, Labels]) -> None:
+        """These were all objects when an agent last wrote them down."""
+        self._of = dict(labels)
+
     def all(self) -> dict[str, Labels]:
         """A copy."""
         return dict(self._of)

@@ -1,21 +1,20 @@
 """The policies of the cluster: which are accepted, what they say, and which are refused and why.
 
 A new version of a policy that is refused does not take the old one's place: that stays in force until the policy is
-mended or removed, over a restart of the agent too, because the last good version of each is kept on disk. Next step:
-`agent.cluster.source` selects, `agent.cluster.telling` reports, the controller says what is accepted.
+mended or removed, over a restart of the agent too, because the last good version of each is kept on disk; an agent that
+starts while there is no API server enforces these. Next step: `agent.cluster.source` selects, `agent.cluster.telling`
+reports, the controller says what is accepted.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from bulkhead.agent.cluster.sealed import SealedFolder
 from bulkhead.enforcement.admission import misfit
-from bulkhead.errors import Problem
-from bulkhead.files import write_whole
+from bulkhead.errors import Damaged, Problem
 from bulkhead.kube.policy_key import POLICY_KINDS, PolicyKey, key_of
 from bulkhead.log import get_log
 from bulkhead.policy.model import API_VERSION, Policy
@@ -60,14 +59,20 @@ _Read = tuple[Accepted | None, tuple[Problem, ...]]
 
 
 class Policies:
-    """Every policy of the cluster. `accepted` is a folder of ours for the last good version of each."""
+    """Every policy of the cluster. `accepted` has the last good version of each, by its uid."""
 
-    def __init__(self, accepted: Path) -> None:
+    def __init__(self, accepted: SealedFolder) -> None:
         self._folder = accepted
         self._known: dict[PolicyKey, Known] = {}
         self._prepared: dict[tuple[PolicyKey, str, int], _Read] = {}
         self._seen = {kind: Seen() for kind in POLICY_KINDS}
-        accepted.mkdir(parents=True, exist_ok=True)
+
+    def recall(self) -> None:
+        """Begin with the last good versions, as long as nothing newer is told."""
+        for uid in sorted(self._folder.names()):
+            if kept := self._read_kept(uid):
+                key = key_of(kept["kind"], kept["value"])
+                self._know(key, Known(kept["value"], *_parse(key, kept["value"])))
 
     def prepare(self, key: PolicyKey, value: Mapping[str, Any]) -> None:
         """Read a policy before it is put. Takes seconds where it is large, so it may be called without the lock."""
@@ -95,22 +100,20 @@ class Policies:
             return
         if known:
             self._seen[key.kind].remove(known.uid, known.generation)
-        self._known[key] = self._read(key, value, known)
-        self._seen[key.kind].add(self._known[key].uid, self._known[key].generation)
+        self._know(key, self._read(key, value, known))
 
     def remove(self, key: PolicyKey) -> None:
         """A policy is gone."""
         known = self._known.pop(key, None)
         if known:
             self._seen[key.kind].remove(known.uid, known.generation)
-            self._file(known.value).unlink(missing_ok=True)
+            self._folder.remove(known.uid)
             log.info("policy_removed", policy=str(key))
 
     def forget_unknown(self) -> None:
         """All kinds are known: what is left on disk is of policies that were removed while no agent ran."""
-        present = {self._file(known.value) for known in self._known.values()}
-        for path in set(self._folder.glob("*.json")) - present:
-            path.unlink()
+        for uid in self._folder.names() - {known.uid for known in self._known.values()}:
+            self._folder.remove(uid)
 
     def accepted(self) -> tuple[Accepted, ...]:
         """What is in force, in a fixed order."""
@@ -124,11 +127,15 @@ class Policies:
         """Every policy's object and what became of it."""
         return dict(self._known)
 
+    def _know(self, key: PolicyKey, known: Known) -> None:
+        self._known[key] = known
+        self._seen[key.kind].add(known.uid, known.generation)
+
     def _read(self, key: PolicyKey, value: Mapping[str, Any], known: Known | None) -> Known:
         prepared = self._prepared.pop(_version(key, value), None)
         accepted, problems = prepared if prepared is not None else _parse(key, value)
         if accepted:
-            self._keep(value)
+            self._keep(key, value)
             log.info("policy_accepted", policy=str(key), generation=accepted.generation)
             return Known(value, accepted)
         kept = known.accepted if known else self._kept(key, value)
@@ -140,23 +147,22 @@ class Policies:
         return Known(value, kept, problems)
 
     def _kept(self, key: PolicyKey, value: Mapping[str, Any]) -> Accepted | None:
-        try:
-            kept = json.loads(self._file(value).read_bytes())
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError) as error:
-            log.error("policy_not_kept", policy=str(key), error=str(error))
-            return None
-        return _parse(key, kept)[0]
+        kept = self._read_kept(value["metadata"]["uid"])
+        return _parse(key, kept["value"])[0] if kept else None
 
-    def _keep(self, value: Mapping[str, Any]) -> None:
+    def _read_kept(self, uid: str) -> dict[str, Any] | None:
         try:
-            write_whole(self._file(value), json.dumps(value).encode())
+            kept: dict[str, Any] | None = self._folder.read(uid)
+        except Damaged as error:
+            log.error("policy_not_kept", policy=uid, error=str(error))
+            return None
+        return kept
+
+    def _keep(self, key: PolicyKey, value: Mapping[str, Any]) -> None:
+        try:
+            self._folder.write(value["metadata"]["uid"], {"kind": key.kind, "value": value})
         except OSError as error:
-            log.error("policy_not_kept", policy=value["metadata"]["name"], error=error.strerror)
-
-    def _file(self, value: Mapping[str, Any]) -> Path:
-        return self._folder / f"{value['metadata']['uid']}.json"
+            log.error("policy_not_kept", policy=str(key), error=error.strerror)
 
 
 def _version(key: PolicyKey, value: Mapping[str, Any]) -> tuple[PolicyKey, str, int]:

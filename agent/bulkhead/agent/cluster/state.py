@@ -14,13 +14,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bulkhead.agent.cluster.kept_labels import KeptLabels
 from bulkhead.agent.cluster.labels import KnownLabels, Labels
 from bulkhead.agent.cluster.pods import Pod, PodContainer, parse_pod, with_containers
 from bulkhead.agent.cluster.policies import Accepted, Known, Policies
+from bulkhead.agent.cluster.sealed import SealedFolder
 from bulkhead.kube.policy_key import POLICY_KINDS, PolicyKey, key_of
+from bulkhead.log import get_log
 
 LABELLED = ("Namespace", "Node")
 KINDS = frozenset({*POLICY_KINDS, *LABELLED, "Pod"})
+
+log = get_log()
 
 
 @dataclass(frozen=True)
@@ -41,19 +46,24 @@ class Snapshot:
 
 
 class ClusterState:
-    """See above. `accepted` is where the last good version of each policy is kept."""
+    """See above. The last good version of each policy is kept in the folder `kept`, as are labels.
 
-    def __init__(self, accepted: Path) -> None:
+    With these an agent begins that starts while there is no API server; what that tells then takes their place.
+    """
+
+    def __init__(self, kept: Path) -> None:
         self.changed = threading.Event()
         self._lock = threading.Lock()
         self._version = 0
-        self._missing = set(KINDS)
-        self._policies = Policies(accepted)
+        self._missing = set(KINDS)  # not told yet
+        self._kept = KeptLabels(kept / "labels")
+        self._policies = Policies(SealedFolder(kept / "policies"))
         self._pods: dict[str, Pod] = {}
         self._departed: dict[str, Pod] = {}
         self._announced: dict[str, tuple[Pod, PodContainer]] = {}  # by the container's id
         self._labels = {kind: KnownLabels() for kind in LABELLED}
         self._snapshot: Snapshot | None = None  # of now; None where it has to be taken anew
+        self._is_recalled = self._recall()
 
     def replace(self, kind: str, values: Iterable[Mapping[str, Any]]) -> None:
         """These are all objects of a kind."""
@@ -74,6 +84,7 @@ class ClusterState:
             self._missing.discard(kind)
             if not self._missing:
                 self._policies.forget_unknown()
+        self._keep_labels()
 
     def change(self, kind: str, event: str, value: Mapping[str, Any]) -> None:
         """One object was ADDED, MODIFIED or DELETED."""
@@ -91,9 +102,9 @@ class ClusterState:
                 self._policies.put(key_of(kind, value), value)
 
     def snapshot(self) -> Snapshot | None:
-        """The state, or None as long as a kind has not been listed once."""
+        """The state, or None as long as a kind has not been listed once, by any agent of this node."""
         with self._lock:
-            if self._snapshot is None and not self._missing:
+            if self._snapshot is None and (self._is_recalled or not self._missing):
                 self._snapshot = Snapshot(
                     self._version,
                     self._policies.accepted(),
@@ -144,6 +155,27 @@ class ClusterState:
                 return
             self._count_change()
         self.changed.set()
+        self._keep_labels()
+
+    def _keep_labels(self) -> None:
+        with self._lock:
+            if self._missing:
+                return
+            labels = {kind: known.all() for kind, known in self._labels.items()}
+        self._kept.keep(labels)
+
+    def _recall(self) -> bool:
+        """Begin with what was kept; whether there was anything."""
+        labels = self._kept.recall()
+        if labels is None:
+            return False
+        for kind, known in self._labels.items():
+            known.recall(labels.get(kind, {}))
+        self._policies.recall()
+        log.info(
+            "cluster_recalled", policies=len(self._policies.known()), namespaces=len(self._labels["Namespace"].all())
+        )
+        return True
 
     @contextmanager
     def _changing(self) -> Iterator[None]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bulkhead.agent.cluster.policies import Policies
+from bulkhead.agent.cluster.sealed import SealedFolder
 from bulkhead.kube.policy_key import PolicyKey
 from tests.unit.agent.cluster.objects import broken, policy
 
@@ -17,7 +18,7 @@ KEY = PolicyKey(KIND, "shop", "no-id")
 @pytest.fixture
 def policies(tmp_path: Path) -> Policies:
     """With one good policy."""
-    made = Policies(tmp_path / "accepted")
+    made = Policies(SealedFolder(tmp_path / "accepted"))
     made.replace(KIND, [policy()])
     return made
 
@@ -41,7 +42,7 @@ def test_a_refused_version_does_not_replace_the_good_one(policies: Policies) -> 
 def test_the_good_version_survives_a_restart(policies: Policies, tmp_path: Path) -> None:
     """While the API server only has the refused one."""
     policies.put(KEY, broken())
-    next_agent = Policies(tmp_path / "accepted")
+    next_agent = Policies(SealedFolder(tmp_path / "accepted"))
     next_agent.replace(KIND, [broken()])
     assert generations(next_agent) == [1]
 
@@ -58,7 +59,7 @@ def test_what_was_removed_while_nobody_looked_is_gone(policies: Policies, tmp_pa
     assert generations(policies) == [1]
     policies.replace(KIND, [])
     policies.forget_unknown()
-    assert (generations(policies), list((tmp_path / "accepted").iterdir())) == ([], [])
+    assert (generations(policies), list((tmp_path / "accepted").glob("*.json"))) == ([], [])
 
 
 def test_a_new_status_is_not_a_new_policy(policies: Policies) -> None:
@@ -71,9 +72,9 @@ def test_a_new_status_is_not_a_new_policy(policies: Policies) -> None:
 
 def test_an_accepted_copy_that_is_damaged_is_no_policy(policies: Policies, tmp_path: Path) -> None:
     """It is logged; the refused version is told as not enforced."""
-    for path in (tmp_path / "accepted").iterdir():
+    for path in (tmp_path / "accepted").glob("*.json"):
         path.write_bytes(b"{")
-    next_agent = Policies(tmp_path / "accepted")
+    next_agent = Policies(SealedFolder(tmp_path / "accepted"))
     next_agent.replace(KIND, [broken()])
     assert next_agent.known()[KEY].accepted is None
 

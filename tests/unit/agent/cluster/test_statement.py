@@ -8,6 +8,7 @@ from typing import Any
 
 from bulkhead.agent.cluster.pods import parse_pod
 from bulkhead.agent.cluster.policies import Policies
+from bulkhead.agent.cluster.sealed import SealedFolder
 from bulkhead.agent.cluster.source import Selected
 from bulkhead.agent.cluster.statement import Enforcement, NodeFacts, Since, node_state
 from bulkhead.agent.source import Assignment
@@ -25,7 +26,7 @@ FACTS = NodeFacts("vm0", "6.12", "boot")
 
 def found(tmp_path: Path, *, applied: bool, failures: tuple[str, ...] = (), value: Any = None) -> Enforcement:
     """One policy that selects one container."""
-    policies = Policies(tmp_path)
+    policies = Policies(SealedFolder(tmp_path))
     policies.replace("SecurityPolicy", [policy()])
     if value:
         policies.put(KEY, value)
@@ -41,7 +42,7 @@ def found(tmp_path: Path, *, applied: bool, failures: tuple[str, ...] = (), valu
 def test_a_policy_that_may_select_a_container_is_not_enforced_on_it(tmp_path: Path) -> None:
     """As long as that is not known; one that is known to, is."""
     enforcement = found(tmp_path, applied=True)
-    policies = Policies(tmp_path / "cluster")
+    policies = Policies(SealedFolder(tmp_path / "cluster"))
     policies.replace("ClusterSecurityPolicy", [cluster_policy()])
     (selected,) = enforcement.placed.values()
     unsure = replace(selected, undecided=policies.accepted(), unknown="not known yet")
