@@ -33,7 +33,7 @@ def install(cluster: Cluster, *more: str) -> None:
     try:
         cluster.helm(
             "upgrade", "--install", RELEASE, str(CHART), "--namespace", NAMESPACE, "--create-namespace",
-            "--wait", "--timeout", "4m", *VALUES, *more,
+            "--wait", "--timeout", "10m", *VALUES, *more,
         )  # fmt: skip
     except BenchError:
         print(logs(cluster))

@@ -23,7 +23,7 @@ def test_nothing_is_left_in_the_kernel(shop: Shop) -> None:
     assert shop.act("web", "/usr/bin/dpkg", "--version").denied
     assert in_kernel(cluster, "link")
     assert cluster.on_node(f"ls {OURS}/links").split()
-    told = cluster.helm("uninstall", RELEASE, "--namespace", NAMESPACE, "--wait", "--timeout", "4m")
+    told = cluster.helm("uninstall", RELEASE, "--namespace", NAMESPACE, "--wait", "--timeout", "10m")
     assert "uninstalled" in told
     assert shop.act("web", "/usr/bin/dpkg", "--version").status == 0
     assert not cluster.on_node(f"find {OURS} 2>/dev/null", check=False)
