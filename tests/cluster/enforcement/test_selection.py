@@ -32,17 +32,20 @@ def await_verdict(shop: Shop, denied: bool) -> None:
 
 @pytest.fixture
 def front(shop: Shop, request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
-    """A policy against the act where the selector that the test names selects tier=front; all agents know it."""
+    """A policy against the act where the selector that the test names selects tier=front; all agents know it.
+
+    For pods of these tests alone: others of the node need their tokens.
+    """
     rules = {
         "exec": {"rules": [{"name": "no-tac", "action": "Deny", "paths": ["/usr/bin/tac"]}]},
         "files": {"rules": [{"action": "Deny", "operations": ["Read"], "paths": ["/var/run/secrets/**"]}]},
     }
     made = {
         "apiVersion": API_VERSION, "kind": "ClusterSecurityPolicy", "metadata": {"name": "front"},
-        "spec": {request.param: FRONT, **rules},
+        "spec": {"podSelector": {"matchLabels": {"app": "free"}}, request.param: FRONT, **rules},
     }  # fmt: skip
     shop.cluster.kubectl("create", "-f", "-", stdin=json.dumps(made))
-    shop.cluster.kubectl("wait", "csecpol/front", "--for=condition=Enforced", "--timeout=60s")
+    shop.cluster.kubectl("wait", "csecpol/front", "--for=condition=Enforced", "--timeout=180s")
     yield made
     shop.cluster.kubectl("delete", "csecpol", "front")
 
