@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bulkhead.errors import KernelUnable
 from bulkhead.kernel import kernel_btf
-from bulkhead.kernel.kernel_btf import KernelTypes, Type
+from bulkhead.kernel.kernel_btf import KernelTypes, Member, Type
 
 # What the probes read, by structure. A dot goes into an embedded structure.
 FIELDS = {
@@ -38,7 +38,7 @@ FIELDS = {
     "inode": ("i_ino", "i_mode", "i_nlink", "i_rdev", "i_sb"),
     "kernfs_node": ("id",),
     "linux_binprm": ("file",),
-    "mm_struct": ("exe_file", "arg_start", "arg_end"),
+    "mm_struct": ("exe_file", "arg_start", "arg_end", "saved_auxv"),
     "mount": ("mnt.mnt_root", "mnt_mountpoint", "mnt_parent"),
     "msghdr": ("msg_name",),
     "path": ("dentry", "mnt"),
@@ -55,7 +55,7 @@ FIELDS = {
     "sockaddr_in": ("sin_addr", "sin_port"),
     "sockaddr_in6": ("sin6_addr", "sin6_port"),
     "socket": ("type", "sk"),
-    "super_block": ("s_dev", "s_flags", "s_magic", "s_root"),
+    "super_block": ("s_dev", "s_flags", "s_magic", "s_root", "s_time_gran"),
     "task_struct": (
         "cgroups",
         "comm",
@@ -71,6 +71,15 @@ FIELDS = {
     ),
     "upid": ("nr",),
     "vfsmount": ("mnt_root", "mnt_sb"),
+    "vm_area_struct": ("vm_file", "vm_flags", "vm_mm"),
+}
+
+# What kernels call differently, under a name of ours: the first that there is.
+RENAMED_FIELDS = {
+    "inode": {
+        "ctime_s": ("i_ctime_sec", "__i_ctime.tv_sec", "i_ctime.tv_sec"),  # Linux 6.11, 6.6, before
+        "ctime_ns": ("i_ctime_nsec", "__i_ctime.tv_nsec", "i_ctime.tv_nsec"),
+    }
 }
 
 # What some kernels lack, and probes use only where it is (probes/include/compat.h).
@@ -138,7 +147,34 @@ def declarations(types: KernelTypes) -> str:
 def _declaration(types: KernelTypes, name: str, fields: tuple[str, ...]) -> str:
     structure = types.structure(name)
     optional = tuple(field for field in OPTIONAL_FIELDS.get(name, ()) if types.find(structure, field))
-    return f"struct {name} {{\n{_layout(types, structure, _tree(fields + optional))}}};\n"
+    layout = _layout(types, structure, _tree(fields + optional))
+    for alias, candidates in RENAMED_FIELDS.get(name, {}).items():
+        layout = f"union {{\nstruct {{\n{layout}}};\n{_renamed(types, structure, alias, candidates)}}};\n"
+    return f"struct {name} {{\n{layout}}};\n"
+
+
+def _renamed(types: KernelTypes, structure: Type, alias: str, candidates: tuple[str, ...]) -> str:
+    """The first candidate that there is, under another name, behind its own padding."""
+    for candidate in candidates:
+        found = _find_within(types, structure, candidate)
+        if found:
+            padding = f"char before_{alias}[{found.offset}];"
+            field = _field(types, types.strip(found.type_id), alias, {})
+            return f"struct {{ {padding} {field} }} __attribute__((packed));\n"
+    names = ", ".join(candidates)
+    raise KernelUnable(f"this kernel's BTF has none of {names} in struct {structure.name}; nothing was loaded")
+
+
+def _find_within(types: KernelTypes, structure: Type, path: str) -> Member | None:
+    """A field of a field, as if it were the structure's own."""
+    found = Member("", 0, 0)
+    for word in path.split("."):
+        member = types.find(structure, word)
+        if member is None:
+            return None
+        found = Member(word, member.type_id, found.offset + member.offset)
+        structure = types.strip(member.type_id)
+    return found
 
 
 def _tree(paths: tuple[str, ...]) -> _Tree:

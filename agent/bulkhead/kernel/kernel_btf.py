@@ -48,14 +48,15 @@ class Member:
 
 
 class KernelTypes:
-    """The types in a BTF blob."""
+    """The types in a BTF blob. Those of a module go on counting strings where the kernel's end: `strings_of` it."""
 
-    def __init__(self, blob: bytes) -> None:
+    def __init__(self, blob: bytes, base_strings: bytes = b"") -> None:
         if len(blob) < _HEADER.size or _HEADER.unpack_from(blob)[0] != _MAGIC:
             raise KernelUnable("not BTF of a kernel of this byte order; nothing was loaded")
         self._blob = blob
         _, _, _, length, type_at, type_bytes, string_at, _ = _HEADER.unpack_from(blob)
-        self._strings = length + string_at
+        self._strings = length + string_at - len(base_strings)
+        self._base_strings = base_strings
         self._starts = [0]
         self._structures: dict[str, int] = {}
         self._index(length + type_at, length + type_at + type_bytes)
@@ -101,6 +102,10 @@ class KernelTypes:
             return self.size(self.strip(element)) * int(count)
         return found.size_or_type
 
+    def member_names(self, structure: str) -> list[str]:
+        """In order; empty for what has no name."""
+        return [member.name for member in self._members(self.structure(structure))]
+
     def has_enumerator(self, enumeration: str, name: str) -> bool:
         """Whether an enumeration has a name among its values."""
         for type_id in range(1, len(self._starts)):
@@ -140,5 +145,13 @@ class KernelTypes:
             start += _TYPE.size + _EXTRA_BYTES.get(kind, 0) + _BYTES_EACH.get(kind, 0) * count
 
     def _text(self, offset: int) -> str:
+        if offset < len(self._base_strings):
+            return self._base_strings[offset : self._base_strings.index(b"\0", offset)].decode()
         start = self._strings + offset
         return self._blob[start : self._blob.index(b"\0", start)].decode()
+
+
+def strings_of(blob: bytes) -> bytes:
+    """The string section of a BTF blob, which the BTF of modules refers to."""
+    _, _, _, length, _, _, string_at, string_bytes = _HEADER.unpack_from(blob)
+    return blob[length + string_at : length + string_at + string_bytes]

@@ -82,6 +82,23 @@ def test_the_compiler_has_no_say(types: KernelTypes, monkeypatch: pytest.MonkeyP
     subprocess.run(["gcc", "-fsyntax-only", str(tmp_path / "t.c")], check=True)
 
 
+def test_a_field_that_kernels_call_differently_has_a_name_of_ours(
+    types: KernelTypes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The first of its names that there is, also within an embedded structure, at its offset; else it is refused."""
+    monkeypatch.setattr(headers, "FIELDS", {"outer": ("next",)})
+    monkeypatch.setattr(headers, "RENAMED_FIELDS", {"outer": {"ours": ("new", "in.b"), "other": ("within",)}})
+    source = headers._BASE + headers.declarations(types)
+    for field, offset in {"ours": 36, "other": 16, "next": 40}.items():
+        source += f'_Static_assert(__builtin_offsetof(struct outer, {field}) == {offset}, "{field}");\n'
+    source += '_Static_assert(sizeof(struct outer) == 48, "size");\n'
+    (tmp_path / "t.c").write_text(source)
+    subprocess.run(["gcc", "-fsyntax-only", str(tmp_path / "t.c")], check=True)
+    monkeypatch.setattr(headers, "RENAMED_FIELDS", {"outer": {"ours": ("new", "in.new")}})
+    with pytest.raises(KernelUnable, match=r"none of new, in\.new"):
+        headers.declarations(types)
+
+
 @pytest.mark.parametrize("fields", [{"missing": ("a",)}, {"outer": ("missing",)}])
 def test_a_kernel_without_a_field_is_named(
     types: KernelTypes, monkeypatch: pytest.MonkeyPatch, fields: dict[str, tuple[str, ...]]
