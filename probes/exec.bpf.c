@@ -6,6 +6,7 @@
  * Runs once for the file that was asked for and once for each interpreter that the kernel goes on to.
  */
 #include "include/act.h"
+#include "include/provenance.h"
 
 PROGRAM(bprm_check_security)(u64 *ctx)
 {
@@ -13,12 +14,13 @@ PROGRAM(bprm_check_security)(u64 *ctx)
 	struct file *file = FIELD(bprm, file);
 	struct ruling ruling;
 	struct policy_set *set = current_path_set(&ruling);
-	u64 decision;
+	u64 state, decision;
 	u32 flags = 0;
 
 	if (!set)
 		return 0;
-	decision = decision_in(resolve_file(file, ruling.epoch), set, OPERATION_EXEC, &flags);
+	state = resolve_file(file, ruling.epoch);
+	decision = decision_in(state, set, question_of_exec(&ruling, set, state, FIELD(file, f_inode)), &flags);
 	if (!decision)
 		return 0;
 	return act_on_file(&ruling, decision, OPERATION_EXEC, file, flags);

@@ -11,6 +11,7 @@
  * The verdict is remembered on the inode: the second open costs two storage look-ups, not a walk.
  */
 #include "include/judge.h"
+#include "include/provenance.h"
 #include "include/special.h"
 #include "include/tampering.h"
 
@@ -63,10 +64,16 @@ static always_inline void decide_operations(struct strictest *s, u64 state, stru
 	add_operation(s, state, set, asked, OPERATION_CREATE);
 }
 
-static always_inline void decide_open(struct strictest *s, struct file *file, struct policy_set *set, u32 epoch)
+static always_inline void decide_open(struct strictest *s, struct file *file, struct policy_set *set,
+                                      struct ruling *ruling)
 {
-	u64 state = state_of_file(file, epoch);
+	u64 state = state_of_file(file, ruling->epoch);
 
+	if (FIELD(file, f_flags) & FMODE_EXEC) {
+		s->operation = OPERATION_EXEC;
+		s->decision = decide_open_of_program(ruling, set, state, file, &s->flags);
+		return;
+	}
 	if (state != (STATE_SINK | OUTCOME_SILENT))
 		decide_operations(s, state, set, file);
 }
@@ -82,12 +89,14 @@ PROGRAM(file_open)(u64 *ctx)
 		s.decision = decide_cgroup_file(file, &ruling);
 	if (!s.decision) {
 		set = current_set_with(&ruling, SET_HAS_PATHS | SET_HAS_SPECIAL_FILES);
-		if (!set || FIELD(file, f_flags) & FMODE_EXEC) /* judged by bprm_check_security */
+		if (!set)
 			return 0;
+		if (FIELD(file, f_mode) & FMODE_WRITE)
+			note_writing(set, FIELD(file, f_inode));
 		if (set->flags & SET_HAS_SPECIAL_FILES && open_special(&ruling, set, file))
 			return RETURN(-EPERM);
 		if (set->flags & SET_HAS_PATHS)
-			decide_open(&s, file, set, ruling.epoch);
+			decide_open(&s, file, set, &ruling);
 	}
 	if (!s.decision)
 		return 0;

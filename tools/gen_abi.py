@@ -16,7 +16,7 @@ from tools.abi_header import INTEGERS, Constant, Enumeration, Field, Header, Hea
 from tools.generated_files import ROOT, check_asked, settle
 
 HEADER = ROOT / "probes/include/abi.h"
-MAPS = ROOT / "probes/include/abi_maps.h"
+PARTS = (HEADER, *(ROOT / f"probes/include/abi_{part}.h" for part in ("layers", "maps")))
 PYTHON = ROOT / "agent/bulkhead/abi/generated.py"
 MAP_WORDS = ROOT / "agent/bulkhead/abi/maps.py"
 ASSERTIONS = ROOT / "probes/include/abi_check.h"
@@ -175,7 +175,7 @@ def check_map_words(header: Header) -> None:
 def main() -> int:
     check = check_asked(__doc__)
     try:
-        header = read_header(HEADER.read_text(encoding="utf-8") + MAPS.read_text(encoding="utf-8"))
+        header = read_header("".join(part.read_text(encoding="utf-8") for part in PARTS))
         check_map_words(header)
         files = {PYTHON: render_python(header), ASSERTIONS: render_assertions(header)}
     except HeaderError as error:

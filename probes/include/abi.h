@@ -20,6 +20,7 @@
 #define ARENA_TAIL 256u      /* slots after the last row, so that adding a byte never leaves the arena */
 #define MAX_ANCHORS 65536u   /* (container, mount) pairs */
 #define MAX_LINKS 16384u     /* files of which rules cover one of several names, of all containers together */
+#define MAX_LAYERS 65536u    /* (container, file system) pairs */
 #define MAX_CGROUPS 16384u   /* cgroups of containers, children included; only without cgroup storage */
 #define MAX_PREFIXES 262144u /* network prefixes of all policy sets together */
 #define MAX_PORTS 262144u    /* port prefixes of all policy sets together */
@@ -77,10 +78,7 @@ enum operation {
 #define PATH_OPERATIONS 9u
 #define OPERATION_PRIVILEGED 32u /* the first of PRIVILEGED_OPERATIONS, which are decided by the set alone */
 
-/*
- * What else an outcome answers, behind the operations. Executing has one answer for each provenance of a file: EXEC
- * itself is about files of the container's image.
- */
+/* What else an outcome answers, behind the operations. EXEC itself is about files of the container's image. */
 enum question {
 	QUESTION_EXEC_WRITTEN = 9,   /* a file that was not in the image */
 	QUESTION_EXEC_FILELESS = 10, /* a file that no path leads to; it was not in the image either */
@@ -375,7 +373,7 @@ enum linked {
 	LINKED_REPORT = 0x7f03,
 	LINKED_EMIT = 0x7f04,
 	LINKED_RESOLVE_DENTRY = 0x7f05,
-	LINKED_FIND_SUBJECT = 0x7f05,
+	LINKED_FIND_SUBJECT = 0x7f06,
 	LINKED_WALK_UP = 0x7e01,
 	LINKED_WALK_ANCESTOR = 0x7e02,
 	LINKED_WALK_DOWN = 0x7e03,

@@ -148,4 +148,17 @@ _Static_assert(__builtin_offsetof(struct instance, next_anchor) == 8, "struct in
 _Static_assert(__builtin_offsetof(struct instance, pad) == 12, "struct instance: pad");
 _Static_assert(__builtin_offsetof(struct instance, bundle) == 16, "struct instance: bundle");
 
+_Static_assert(sizeof(struct layer_key) == 8, "struct layer_key: size");
+_Static_assert(__builtin_offsetof(struct layer_key, container) == 0, "struct layer_key: container");
+_Static_assert(__builtin_offsetof(struct layer_key, device) == 4, "struct layer_key: device");
+
+_Static_assert(sizeof(struct layer) == 24, "struct layer: size");
+_Static_assert(__builtin_offsetof(struct layer, kind) == 0, "struct layer: kind");
+_Static_assert(__builtin_offsetof(struct layer, pad) == 4, "struct layer: pad");
+_Static_assert(__builtin_offsetof(struct layer, since_ns) == 8, "struct layer: since_ns");
+_Static_assert(__builtin_offsetof(struct layer, since_boottime_ns) == 16, "struct layer: since_boottime_ns");
+
+_Static_assert(sizeof(struct writing) == 8, "struct writing: size");
+_Static_assert(__builtin_offsetof(struct writing, boottime_ns) == 0, "struct writing: boottime_ns");
+
 #endif

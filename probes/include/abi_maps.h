@@ -15,6 +15,8 @@
 	X(0x4205, arena, ARRAY, __u32, struct arena, 1, MMAPABLE)                                                      \
 	X(0x4206, anchors, HASH, struct anchor_key, __u32, MAX_ANCHORS, NO_PREALLOC)                                   \
 	X(0x4207, inodes, INODE_STORAGE, __u32, struct inode_memory, 0, NO_PREALLOC)                                   \
+	X(0x4240, layers, HASH, struct layer_key, struct layer, MAX_LAYERS, NO_PREALLOC)                               \
+	X(0x4241, writings, INODE_STORAGE, __u32, struct writing, 0, NO_PREALLOC)                                      \
 	X(0x4208, prefixes, LPM_TRIE, struct prefix_key, __u32, MAX_PREFIXES, NO_PREALLOC)                             \
 	X(0x4209, ports, LPM_TRIE, struct port_key, __u64, MAX_PORTS, NO_PREALLOC)                                     \
 	X(0x420a, network, CGROUP_STORAGE, __u64, struct network_state, 0, 0)                                          \

@@ -9,6 +9,7 @@
 #define BULKHEAD_KERNEL_H
 
 #include "abi.h"
+#include "abi_layers.h"
 #include "abi_maps.h"
 #include "abi_check.h"
 

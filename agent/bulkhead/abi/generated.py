@@ -15,6 +15,7 @@ ARENA_SLOTS: Final[int] = 1572864  # automaton slots of 8 bytes of all policy se
 ARENA_TAIL: Final[int] = 256  # slots after the last row, so that adding a byte never leaves the arena
 MAX_ANCHORS: Final[int] = 65536  # (container, mount) pairs
 MAX_LINKS: Final[int] = 16384  # files of which rules cover one of several names, of all containers together
+MAX_LAYERS: Final[int] = 65536  # (container, file system) pairs
 MAX_CGROUPS: Final[int] = 16384  # cgroups of containers, children included; only without cgroup storage
 MAX_PREFIXES: Final[int] = 262144  # network prefixes of all policy sets together
 MAX_PORTS: Final[int] = 262144  # port prefixes of all policy sets together
@@ -167,11 +168,18 @@ class Linked(IntEnum):
     REPORT = 32515
     EMIT = 32516
     RESOLVE_DENTRY = 32517
-    FIND_SUBJECT = 32517
+    FIND_SUBJECT = 32518
     WALK_UP = 32257
     WALK_ANCESTOR = 32258
     WALK_DOWN = 32259
     WRITE_ELEMENT = 32260
+
+
+class LayerKind(IntEnum):
+    """enum layer_kind."""
+
+    OVERLAY = 1  # the root's overlay: what has no part in the upper layer is of the image
+    TIME = 2  # what has not been written since is
 
 
 class ArenaSlot(Structure):
@@ -525,6 +533,41 @@ class Instance(Structure):
     )
 
 
+class LayerKey(Structure):
+    """struct layer_key, 8 bytes."""
+
+    container: int  # index in `containers`
+    device: int  # the kernel's dev_t, major << 20 | minor
+    _fields_ = (
+        ("container", c_uint32),
+        ("device", c_uint32),
+    )
+
+
+class Layer(Structure):
+    """struct layer, 24 bytes."""
+
+    kind: int  # enum layer_kind
+    pad: int
+    since_ns: int  # of the clock that the kernel stamps inodes with, CLOCK_REALTIME_COARSE
+    since_boottime_ns: int
+    _fields_ = (
+        ("kind", c_uint32),
+        ("pad", c_uint32),
+        ("since_ns", c_uint64),
+        ("since_boottime_ns", c_uint64),
+    )
+
+
+class Writing(Structure):
+    """struct writing, 8 bytes."""
+
+    boottime_ns: int  # when it last did
+    _fields_ = (
+        ("boottime_ns", c_uint64),
+    )
+
+
 MAPS: Final[tuple[MapDefinition, ...]] = (
     MapDefinition(
         identifier=0x4201,
@@ -586,6 +629,24 @@ MAPS: Final[tuple[MapDefinition, ...]] = (
         type=MapType.INODE_STORAGE,
         key_bytes=4,
         value_bytes=48,
+        entries=0,
+        flags=MapFlag.NO_PREALLOC,
+    ),
+    MapDefinition(
+        identifier=0x4240,
+        name="layers",
+        type=MapType.HASH,
+        key_bytes=8,
+        value_bytes=24,
+        entries=MAX_LAYERS,
+        flags=MapFlag.NO_PREALLOC,
+    ),
+    MapDefinition(
+        identifier=0x4241,
+        name="writings",
+        type=MapType.INODE_STORAGE,
+        key_bytes=4,
+        value_bytes=8,
         entries=0,
         flags=MapFlag.NO_PREALLOC,
     ),
@@ -779,6 +840,9 @@ __all__ = [
     "GuardedKey",
     "InodeMemory",
     "Instance",
+    "Layer",
+    "LayerKey",
+    "LayerKind",
     "LinkKey",
     "Linked",
     "MAPS",
@@ -787,6 +851,7 @@ __all__ = [
     "MAX_CONTAINERS",
     "MAX_COUNTERS",
     "MAX_GUARDED",
+    "MAX_LAYERS",
     "MAX_LINKS",
     "MAX_OUTCOMES",
     "MAX_PORTS",
@@ -848,4 +913,5 @@ __all__ = [
     "Statistic",
     "Statistics",
     "Verdict",
+    "Writing",
 ]

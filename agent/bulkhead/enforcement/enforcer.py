@@ -20,6 +20,7 @@ from bulkhead.enforcement.bindings import Bindings
 from bulkhead.enforcement.building import Build, build_at_once
 from bulkhead.enforcement.departures import Departures
 from bulkhead.enforcement.hard_links import HardLinks, find_hard_links
+from bulkhead.enforcement.layers import Layers, require_known
 from bulkhead.enforcement.link_table import LinkTable, groups_with
 from bulkhead.enforcement.localise import localise
 from bulkhead.enforcement.placement import place_state
@@ -79,6 +80,7 @@ class Enforcer:
         self._build = build
         self._sets = Sets(instance.maps)
         self._indices = Departures(instance.maps)
+        self._layers = Layers(instance.maps["layers"])
         self._bindings = Bindings(instance.maps["bindings"], instance.bundle.parameters)
         self._links = LinkTable(instance.maps["links"])
         self._bound: dict[int, _Bound] = {}
@@ -130,9 +132,13 @@ class Enforcer:
             together = groups_with(paths, links.names)
             image = self._build(policy_set, together, wait)
             gates = tuple(map(self._anchor_number, view.gates))
+            if image.flags & (abi.SET_HAS_PROVENANCE | abi.SET_HAS_SUBJECTS):
+                require_known(view)
             wanted = _Wanted(container, image, seen, paths, links, together, view.prefixes, signature, gates)
             made = self._prepare(wanted, bound, undo)
             self._cover(made, bound, undo)
+            if bound is None or bound.record.container.pid is None:  # else the first look counts, not a later root
+                self._layers.write(made.record.index, view)
             ruling = made.record.epoch << abi.RULING_EPOCH_SHIFT | made.stored.placement.set_id
             self._instance.maps["containers"].put(word(made.record.index), struct.pack("<Q", ruling))
             undo.pop_all()
@@ -276,6 +282,7 @@ class Enforcer:
         self._instance.detach_cgroup(record.container.cgroup_id)
         wait_for_programs()
         self._remove_anchors(record)
+        self._layers.remove(record.index)
         self._remove_counters(record.index)
         self._records.remove_container(record.index)
 
@@ -330,6 +337,7 @@ class Enforcer:
         for stored in recorded:
             if not stored.users:
                 self._records.remove_set(stored.placement.set_id)
+        self._layers.keep_only(self._by_index)
         epochs = {bound.record.epoch for bound in self._bound.values()}
         _keep_only(self._instance.maps["prefixes"], {key for stored in used for key in stored.prefix_keys})
         _keep_only(self._instance.maps["ports"], {key for stored in used for key in stored.port_keys})

@@ -24,14 +24,19 @@ class RootView:
     """A container's view of its files. `anchors` are open, and `links` can be followed, as long as the context of
     `look_at` is.
 
-    `prefixes` says where the root of each file system (dev_t, major << 20 | minor) is mounted. `gates` are open
-    descriptors of what the runtime's own process goes on by when the container is started (`node.gates`).
+    `prefixes` says where the root of each file system (dev_t, major << 20 | minor) is mounted, `devices` which there
+    are. `has_own_overlay`: the root directory is one that the host's first process does not have, and an overlay.
+    `gates` are open descriptors of what the runtime's own process goes on by when the container is started
+    (`node.gates`).
     """
 
     anchors: tuple[Anchor, ...]
     table: tuple[mounts.Mount, ...]
     places: frozenset[mounts.Place]
     prefixes: dict[int, bytes]
+    devices: frozenset[int]
+    root_device: int
+    has_own_overlay: bool
     root: int
     links: Links
     gates: tuple[int, ...] = ()
@@ -55,7 +60,19 @@ def look_at(pid: int) -> Iterator[RootView]:
         parsed = mounts.parse(table)
         mounted = {mount.device for mount in parsed}
         with open_anchors(pid, mounts.views(parsed)) as found, open_gates(pid, mounted) as gates:
-            yield RootView(found.opened, parsed, mounts.places(parsed), _prefixes(parsed), root, Links(root), gates)
+            top = _root_mount(parsed)
+            yield RootView(
+                anchors=found.opened,
+                table=parsed,
+                places=mounts.places(parsed),
+                prefixes=_prefixes(parsed),
+                devices=frozenset(_number(mount) for mount in parsed),
+                root_device=_number(top) if top else 0,
+                has_own_overlay=top is not None and top.fstype == b"overlay" and not _is_of_host(top),
+                root=root,
+                links=Links(root),
+                gates=gates,
+            )
     finally:
         os.close(root)
 
@@ -68,11 +85,25 @@ def mount_namespace(pid: int) -> str:
         return ""
 
 
+def _root_mount(parsed: tuple[mounts.Mount, ...]) -> mounts.Mount | None:
+    """The mount that is seen at /: the last, where one lies over another."""
+    return next((mount for mount in reversed(parsed) if mount.mount_point == b"/"), None)
+
+
+def _is_of_host(top: mounts.Mount) -> bool:
+    host = _root_mount(mounts.parse(Path("/proc/1/mountinfo").read_bytes()))
+    return host is not None and host.device == top.device
+
+
+def _number(mount: mounts.Mount) -> int:
+    major, minor = mount.device
+    return major << 20 | minor
+
+
 def _prefixes(parsed: tuple[mounts.Mount, ...]) -> dict[int, bytes]:
     """Mount points of whole file systems; where one is mounted twice, the first."""
     prefixes: dict[int, bytes] = {}
     for mount in parsed:
         if mount.root == b"/":
-            major, minor = mount.device
-            prefixes.setdefault(major << 20 | minor, mount.mount_point.rstrip(b"/"))
+            prefixes.setdefault(_number(mount), mount.mount_point.rstrip(b"/"))
     return prefixes

@@ -68,6 +68,8 @@ PROGRAMS = (
     Program("file_open", "file.bpf.c", Kind.LSM),
     Program("file_receive", "file.bpf.c", Kind.LSM),
     Program("bprm_check_security", "exec.bpf.c", Kind.LSM),
+    Program("mmap_file", "map.bpf.c", Kind.LSM),
+    Program("file_mprotect", "map.bpf.c", Kind.LSM),
     Program("inode_create", "create.bpf.c", Kind.LSM),
     Program("inode_mkdir", "create.bpf.c", Kind.LSM),
     Program("inode_mknod", "create.bpf.c", Kind.LSM),

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from bulkhead.policy.locate import DEPTH, DOCUMENT_BYTES, NODES
 from bulkhead.policy.model.base import MAX_ITEMS, MAX_PATTERNS, MAX_RULES
 from bulkhead.policy.patterns import ELEMENT_BYTES, PATH_BYTES
-from bulkhead.policy.support import ENFORCED_FILE_OPERATIONS, unenforced
+from bulkhead.policy.support import unenforced
 
 MEANING = """\
 ## What a policy means
@@ -90,7 +90,6 @@ Paths are absolute and as the container sees them. They are compared as bytes; c
 - A hard link or a rename that would make a file be judged otherwise than before is refused; for a directory with EXDEV,
   on which mv copies instead.
 - A file with several names, made before the policy, is under the rules for each of them that the container can see.
-- Starting a script is starting the script and its interpreter; both are judged.
 - A path that cannot be found out (too deep, or on a file system that was mounted a moment ago) is judged by the
   strictest Deny or Kill that could have matched, and the event says so.
 - A file without a path, such as a memory file or a pipe, matches no pattern: the default decides.
@@ -106,9 +105,33 @@ Paths are absolute and as the container sees them. They are compared as bytes; c
 | `Rename` | the old name of a rename. An exchange is a rename of both, each of which replaces the other |
 | `Link` | the old name of a hard link; the new one is `Create` |
 | `Attributes` | mode, owner, times, extended attributes, access lists, flags |
+| `Map` | mapping for execution, at once or by mprotect; not starting |
 
 What the kernel does in passing is not judged: times that change with reading and writing, the end of set-user-id when a
 program is written to.
+
+## Executing
+
+Executing a file is: starting it, by path or descriptor; starting a script or a document of a registered format
+(binfmt_misc), of which the file and its interpreter are both judged; being the loader that a program names (PT_INTERP);
+and being mapped for execution, at once or by mprotect, which is how libraries and the arguments of a loader
+(`ld.so PROGRAM`) come to run. What an interpreter reads (`sh SCRIPT`, `python -c`) is data. Rules on `files` with the
+operation `Map` hold for mapping too, not for starting.
+
+- Under an allow-list, a program that was started with a loader may map the libraries of its image without their being
+  listed. A program without one may map only what is listed: a static one, or the loader itself, started as a program.
+- `notInImage` matches what was not in the container's image. Where the container's root is an overlay of its own (as
+  containerd, CRI-O and Docker make it), the image is what lies in its lower layers: a file that was written, or whose
+  name, mode or owner was changed, has been copied to the upper layer and is not of the image any more; volumes, tmpfs
+  and all other file systems are not. With any other root, as under `bulkhead run`, it is what was there and mounted
+  when the container came under its first policy: a file is of the image until its time of change (ctime, which the
+  kernel sets) is later, or a process under policy opens it for writing. Times of change on network file systems are
+  the server's.
+- `fileless` matches what no path leads to: memory files (memfd, System V shared memory), files without a name
+  (O_TMPFILE), deleted files. Rules on the path that a deleted file had hold as well.
+- Memory that belongs to no file may be executed: JITs work under every rule. The pages of a private
+  mapping that were written to are judged as the file they belong to.
+- All that a rule names must hold: `paths` with `notInImage` is about files written below these paths.
 
 ## Addresses and ports
 
@@ -134,9 +157,8 @@ def enforced() -> Iterator[str]:
     """What works now, and what is refused until it does."""
     yield "## Enforced now\n"
     yield "| section | what matches | what happens where it is denied |\n|---|---|---|"
-    yield "| `exec` | `paths` | exec fails with EPERM |"
-    operations = ", ".join(f"`{operation}`" for operation in ENFORCED_FILE_OPERATIONS)
-    yield f"| `files` | `paths`, `operations` of {operations} | the call fails with EPERM |"
+    yield "| `exec` | `paths`, `notInImage`, `fileless` | exec, mmap and mprotect fail with EPERM |"
+    yield "| `files` | `paths`, `operations` | the call fails with EPERM |"
     yield "| `network.egress` | `to` with `cidr`, `except`; `ports` | connect fails with EPERM, packets are dropped |"
     yield "| `network.sockets` | `families`, `types` | making the socket fails with EPERM |"
     yield "| `capabilities` | `names` | what needs the capability fails with EPERM |"

@@ -6,15 +6,12 @@ One table. When something becomes enforced, its row goes. Next step: `policy.par
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, get_args
+from typing import Any
 
-from bulkhead.policy.model import FileRule, Policy
-from bulkhead.policy.model.sections import FileOperation
+from bulkhead.policy.model import Policy
 
 Path = tuple[str | int, ...]
 Found = tuple[Path, str, str]
-
-ENFORCED_FILE_OPERATIONS = ("Read", "Write", "Create", "Delete", "Rename", "Link", "Attributes")
 
 
 def _given(field: str) -> Callable[[Any], bool]:
@@ -26,8 +23,6 @@ def _given(field: str) -> Callable[[Any], bool]:
 # A `*` in where stands for every entry of a list.
 _ROWS: tuple[tuple[tuple[str, ...], str, Callable[[Any], bool], str], ...] = (
     (("exec", "rules", "*"), "by", _given("by"), "the acting program (by)"),
-    (("exec", "rules", "*"), "notInImage", _given("not_in_image"), "notInImage"),
-    (("exec", "rules", "*"), "fileless", _given("fileless"), "fileless"),
     (("files", "rules", "*"), "by", _given("by"), "the acting program (by)"),
     (("capabilities", "rules", "*"), "by", _given("by"), "the acting program (by)"),
     (("network", "egress", "rules", "*"), "by", _given("by"), "the acting program (by)"),
@@ -52,8 +47,7 @@ _ROWS: tuple[tuple[tuple[str, ...], str, Callable[[Any], bool], str], ...] = (
 
 def unenforced() -> list[tuple[str, str]]:
     """(field, what it is) of everything in the table, for the reference page: `spec.exec.rules[].by`."""
-    rows = [(".".join(("spec", *where, field)).replace(".*", "[]"), what) for where, field, _, what in _ROWS]
-    return [*rows, ("spec.files.rules[].operations", f"operations other than {', '.join(ENFORCED_FILE_OPERATIONS)}")]
+    return [(".".join(("spec", *where, field)).replace(".*", "[]"), what) for where, field, _, what in _ROWS]
 
 
 def unsupported(policy: Policy) -> Iterator[Found]:
@@ -62,8 +56,6 @@ def unsupported(policy: Policy) -> Iterator[Found]:
         for path, part in _parts(policy.spec, where, ("spec",)):
             if is_used(part):
                 yield (*path, field), f"{what} is not enforced yet", "leave it out: the whole policy is refused with it"
-    for path, rule in _parts(policy.spec, ("files", "rules", "*"), ("spec",)):
-        yield from _file_operations(path, rule)
 
 
 def _parts(part: Any, where: tuple[str, ...], path: Path) -> Iterator[tuple[Path, Any]]:
@@ -77,16 +69,3 @@ def _parts(part: Any, where: tuple[str, ...], path: Path) -> Iterator[tuple[Path
             yield from _parts(entry, where[1:], (*path, index))
     else:
         yield from _parts(getattr(part, where[0]), where[1:], (*path, where[0]))
-
-
-def _file_operations(path: Path, rule: FileRule) -> Iterator[Found]:
-    enforced = ", ".join(ENFORCED_FILE_OPERATIONS)
-    if rule.operations is None and set(get_args(FileOperation)).issubset(ENFORCED_FILE_OPERATIONS):
-        return
-    if rule.operations is None:
-        message = "a rule on all operations is not enforced yet: it would hold for some only"
-        yield (*path, "operations"), message, f"write operations: [{enforced}]"
-        return
-    for index, operation in enumerate(rule.operations):
-        if operation not in ENFORCED_FILE_OPERATIONS:
-            yield (*path, "operations", index), f"{operation} is not enforced yet", f"use {enforced}"

@@ -2,6 +2,7 @@
 #define HAVE_IDMAPPED_SETATTR 0
 #include "file.bpf.c"
 #include "exec.bpf.c"
+#include "map.bpf.c"
 #include "create.bpf.c"
 #include "remove.bpf.c"
 #include "relocate.bpf.c"

@@ -20,10 +20,12 @@ from collections.abc import Callable
 ACL = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", tag, 6, 0xFFFFFFFF) for tag in (1, 4, 32))
 FS_IOC_GETFLAGS, FS_IOC_SETFLAGS = 0x80086601, 0x40086602
 NODUMP = 0x40
-RENAMEAT2, OPENAT2, NAME_TO_HANDLE_AT, OPEN_BY_HANDLE_AT = 316, 437, 303, 304  # of x86-64
+MMAP, RENAMEAT2, OPENAT2, NAME_TO_HANDLE_AT, OPEN_BY_HANDLE_AT = 9, 316, 437, 303, 304  # of x86-64
 EXCHANGE, AT_FDCWD = 2, -100
+READ, EXECUTE, PRIVATE, PAGE = 1, 4, 2, 4096
 
 libc = ctypes.CDLL(None, use_errno=True)
+libc.syscall.restype = ctypes.c_long
 Act = Callable[[str], object]
 ACTS: dict[str, tuple[frozenset[str], Act]] = {}
 
@@ -40,10 +42,16 @@ def act(*operations: str) -> Callable[[Act], Act]:
 
 def system_call(number: int, *arguments: object) -> int:
     """syscall(2), or OSError."""
-    result = int(libc.syscall(number, *arguments))
+    result = int(libc.syscall(ctypes.c_long(number), *arguments))
     if result < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     return result
+
+
+def map_file(path: str, protection: int) -> int:
+    """mmap(2) of a file's first page: the address."""
+    descriptor = os.open(path, os.O_RDONLY)
+    return system_call(MMAP, None, ctypes.c_size_t(PAGE), protection, PRIVATE, descriptor, ctypes.c_long(0))
 
 
 @act("Read")
@@ -239,6 +247,26 @@ def remove_extended_attribute(path: str) -> None:
 def set_access_list(path: str) -> None:
     """An access list is an extended attribute with a hook of its own."""
     os.setxattr(path, "system.posix_acl_access", ACL)
+
+
+@act("Read", "Map")
+def map_executable(path: str) -> None:
+    """mmap(2) with PROT_EXEC; the descriptor must be opened first."""
+    map_file(path, READ | EXECUTE)
+
+
+@act("Read", "Map")
+def make_mapping_executable(path: str) -> None:
+    """mprotect(2)."""
+    address = ctypes.c_void_p(map_file(path, READ))
+    if libc.mprotect(address, PAGE, READ | EXECUTE):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+@act("Read")
+def map_to_read(path: str) -> None:
+    """Mapping data is no more than reading it."""
+    map_file(path, READ)
 
 
 @act("Attributes", "Read")

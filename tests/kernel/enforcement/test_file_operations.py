@@ -10,7 +10,7 @@ import pytest
 from tests.kernel.enforcement import file_acts
 from tests.kernel.enforcement.box import Bench, Box, policy
 
-OPERATIONS = ("Read", "Write", "Create", "Delete", "Rename", "Link", "Attributes")
+OPERATIONS = ("Read", "Write", "Create", "Delete", "Rename", "Link", "Attributes", "Map")
 
 
 def rule(tree: Path, operations: str, action: str = "Deny") -> str:
@@ -49,6 +49,18 @@ def test_an_operation_is_denied_by_every_way_to_do_it(bench: Bench, tree: Path, 
         assert {(each["operation"], each["rule"]) for each in box.violations()} == {(operation, "r")}
         assert set(do_all(box, tree / "free").values()) == {""}
         assert box.violations() == []
+
+
+def test_a_rule_that_names_no_operation_is_about_all(bench: Bench, tree: Path) -> None:
+    """Every act fails, whatever operation it is; beside the covered directory all work."""
+    every = rule(tree, "").replace("operations: [], ", "")
+    with bench.box(every) as box:
+        assert set(do_all(box, tree / "covered").values()) == {"EPERM"}
+        assert {each["rule"] for each in box.violations()} == {"r"}
+        assert set(do_all(box, tree / "free").values()) == {""}
+    with bench.box(every.replace("Deny", "Audit")) as box:
+        assert set(do_all(box, tree / "covered").values()) == {""}
+        assert {each["operation"] for each in box.violations()} == {*OPERATIONS}
 
 
 def test_audit_reports_every_way_and_denies_none(bench: Bench, tree: Path) -> None:

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * hook           enforces                                                                    fails
+ * mmap_file      exec: mapping a file executable is executing it; files: Map                  closed: an unresolved path is
+ * file_mprotect  the same, where a mapping that was not executable becomes so                 judged by the strictest rule
+ *
+ * A program's own file was judged by bprm_check_security. A library of the image is judged by rules alone where a
+ * program maps it that was started with a loader: an allow-list need not list libraries. A program without one (static,
+ * or the loader itself, started with a program as its argument) may map what is listed. Memory of no file is not judged.
+ *
+ * From 6.7 on, file_mprotect sees an overlay's file as the one below: its path is not known then.
+ */
+#include "include/act.h"
+#include "include/provenance.h"
+
+#define S_IFREG 0100000u
+#define PROT_EXEC 4u
+#define VM_EXEC 4u
+#define AT_BASE 7u
+#define AUXV_WORDS 32u /* of 64 bits: AT_BASE is among the first ten pairs */
+
+/* How the kernel started the program that owns the memory. */
+enum start {
+	START_UNFINISHED, /* it is about to: what is mapped is the loader */
+	START_WITH_LOADER,
+	START_BARE,
+};
+
+/*
+ * From the vector that the kernel leaves in each program's memory: AT_BASE is the loader's address, 0 where there is
+ * none, and all of it is 0 until exec is done. Programs of 32 bits have entries of half the size: the second half of
+ * their first entry is a value, that of others the upper half of a type.
+ */
+static always_inline u32 start_of(struct mm_struct *mm)
+{
+	u64 *vector = (u64 *)FIELD_ADDRESS(mm, saved_auxv);
+	u64 first = vector[0];
+
+	if (!first)
+		return START_UNFINISHED;
+#pragma unroll
+	for (u32 i = 0; i < AUXV_WORDS; i++) {
+		u64 type = vector[i];
+
+		if (first >> 32 && (u32)type == AT_BASE)
+			return type >> 32 ? START_WITH_LOADER : START_BARE;
+		if (!(first >> 32) && !(i & 1) && type == AT_BASE)
+			return vector[i + 1] ? START_WITH_LOADER : START_BARE;
+	}
+	return START_BARE;
+}
+
+/* The stricter of what exec and files say about the mapping. */
+static always_inline int decide_mapping(struct file *file, struct mm_struct *mm)
+{
+	struct inode *inode = FIELD(file, f_inode);
+	struct ruling ruling;
+	struct policy_set *set = current_path_set(&ruling);
+	u64 state, decision, map = 0;
+	u32 start, question, flags = 0, operation = OPERATION_EXEC;
+
+	if (!set || (FIELD(inode, i_mode) & S_IFMT) != S_IFREG)
+		return 0;
+	state = resolve_file(file, ruling.epoch);
+	start = start_of(mm);
+	question = question_of_exec(&ruling, set, state, inode);
+	if (question == OPERATION_EXEC && start != START_BARE)
+		question = QUESTION_LIBRARY;
+	decision = decision_in(state, set, question, &flags);
+	if (start != START_UNFINISHED)
+		map = decision_in(state, set, OPERATION_MAP, &flags);
+	if (verdict_of(map) > verdict_of(decision) || !decision) {
+		decision = map;
+		operation = OPERATION_MAP;
+	}
+	if (!decision)
+		return 0;
+	return act_on_file(&ruling, decision, operation, file, flags);
+}
+
+PROGRAM(mmap_file)(u64 *ctx)
+{
+	struct file *file = (void *)ctx[0];
+	u64 protection = ctx[2];
+	struct mm_struct *mm;
+
+	if (!(protection & PROT_EXEC) || !file)
+		return 0;
+	mm = FIELD(current_task_struct(), mm);
+	if (!mm || FIELD(mm, exe_file) == file)
+		return 0;
+	return decide_mapping(file, mm);
+}
+
+PROGRAM(file_mprotect)(u64 *ctx)
+{
+	struct vm_area_struct *area = (void *)ctx[0];
+	u64 protection = ctx[2];
+	struct mm_struct *mm;
+	struct file *file;
+
+	if (!(protection & PROT_EXEC) || FIELD(area, vm_flags) & VM_EXEC)
+		return 0;
+	file = FIELD(area, vm_file);
+	mm = FIELD(area, vm_mm);
+	if (!file || !mm)
+		return 0;
+	return decide_mapping(file, mm);
+}
