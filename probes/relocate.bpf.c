@@ -37,7 +37,7 @@ static always_inline int judge_names(struct move *m, struct ruling *ruling, stru
 {
 	int refused = judge_name(ruling, set, m->from_state, m->operation, m->from);
 
-	if (!refused && FIELD(m->to, d_inode))
+	if (!refused && exists(m->to))
 		refused = judge_name(ruling, set, m->to_state, OPERATION_DELETE, m->to);
 	if (!refused)
 		refused = judge_name(ruling, set, m->to_state, OPERATION_CREATE, m->to);

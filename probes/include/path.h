@@ -165,6 +165,15 @@ static always_inline u64 resolve_whole(struct dentry *leaf, u64 epoch)
 }
 
 /*
+ * Whether there is something of a name. Asked of the address as a number: Linux 6.12 takes a hook's dentry to have an
+ * inode always, so its verifier may drop the question, and reading a field of none would be a fault of the kernel's.
+ */
+static always_inline int exists(struct dentry *dentry)
+{
+	return address_of(FIELD(dentry, d_inode)) != 0;
+}
+
+/*
  * The state that answers for a file with several names, under each of them, where user space found that a rule covers
  * one; STATE_UNKNOWN otherwise.
  */
@@ -174,7 +183,7 @@ static always_inline u64 state_of_links(struct dentry *leaf, u64 epoch)
 	struct link_key key = {};
 	u32 *state;
 
-	if (!inode) /* a name about to be made; the verifier trusts this pointer to be none that faults */
+	if (!inode) /* `exists` has asked before; verifiers of later kernels want to see it */
 		return STATE_UNKNOWN;
 	if (FIELD(inode, i_nlink) < 2 || (FIELD(inode, i_mode) & S_IFMT) == S_IFDIR)
 		return STATE_UNKNOWN;
@@ -220,18 +229,19 @@ static always_inline u64 copied(u64 number)
 	return copy;
 }
 
-/* The state that answers for a dentry: after its path, or after the paths of all of a linked file's names. */
-static always_inline u64 resolve_here(struct dentry *leaf, u64 epoch)
+/* The state that answers for a dentry: after its path, or, if not unknown, after the paths of all of its file's names. */
+static always_inline u64 resolve_here(struct dentry *leaf, u64 epoch, u64 linked)
 {
-	u64 state = state_of_links(leaf, epoch);
-
-	return copied(state == STATE_UNKNOWN ? resolve_name(leaf, epoch) : state);
+	return copied(linked == STATE_UNKNOWN ? resolve_name(leaf, epoch) : linked);
 }
 
-/* The same for hooks: a function of its own, so that the verifier need not compare what they have at hand meanwhile. */
+/*
+ * The same for hooks, whose name may be one about to be made. A function of its own, so that the verifier need not
+ * compare what they have at hand meanwhile.
+ */
 FUNCTION(resolve_dentry)(struct dentry *leaf, u64 epoch)
 {
-	return resolve_here(leaf, epoch);
+	return resolve_here(leaf, epoch, exists(leaf) ? state_of_links(leaf, epoch) : STATE_UNKNOWN);
 }
 
 static always_inline u64 resolve(struct dentry *leaf, u64 epoch)
@@ -245,9 +255,12 @@ static always_inline u64 resolve(struct dentry *leaf, u64 epoch)
  */
 FUNCTION(resolve_path)(const struct path *path, u64 epoch)
 {
+	struct dentry *leaf;
+
 	if (!path)
 		return STATE_UNKNOWN;
-	return resolve_here(FIELD(path, dentry), epoch);
+	leaf = FIELD(path, dentry);
+	return resolve_here(leaf, epoch, state_of_links(leaf, epoch));
 }
 #define RESOLVE_PATH(where, epoch)                                                                                     \
 	((u32)((u64 (*)(const struct path *, u64))LINKED_RESOLVE_PATH)((void *)(where), epoch))
