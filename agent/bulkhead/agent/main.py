@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bulkhead.agent.complaints import Complaints
+from bulkhead.agent.drift import DriftCheck
 from bulkhead.agent.names import EnforcerNames
 from bulkhead.agent.pump import Pump
 from bulkhead.agent.source import Input
@@ -87,7 +88,9 @@ def _take_over_and_run(settings: AgentSettings, asked: Input, vitals: Vitals) ->
     if instance.maps_kept:
         pump.take_over()
     sync, stream = Sync(enforcer, asked.source), _stream(settings, spool)
-    vitals.watch(sync, instance.statistics, asked.samples)
+    drift = DriftCheck(enforcer.repair)
+    sync.on_step(drift.step)
+    vitals.watch(sync, instance.statistics, lambda: (*asked.samples(), *drift.samples()))
     vitals.watch_delivery(spool, stream)
     _run(settings, asked, _Parts(sync, pump, Complaints(instance), stream, vitals))
     log.info("agent_stopped", enforced=len(enforcer.containers()))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from bulkhead.kernel.maps import Map, word
@@ -32,6 +32,19 @@ class Bindings:
         if cgroup.is_dir():
             for path in cgroups.walk(cgroup):
                 self._with_key(path, self._map.remove)
+
+    def mend(self, cgroup: Path, container: int, others: Collection[Path]) -> int:
+        """Bind those that are not bound as `bind` does it; how many. Not `others`, which are bound for themselves."""
+        wrong: list[bool] = []
+
+        def act(key: bytes) -> None:
+            if self._map.get(key) != word(container):
+                self._map.put(key, word(container))
+                wrong.append(True)
+
+        for path in cgroups.walk(cgroup, others):
+            self._with_key(path, act)
+        return len(wrong)
 
     def _with_key(self, path: Path, act: Callable[[bytes], object]) -> None:
         try:

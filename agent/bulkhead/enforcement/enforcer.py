@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import os
 import struct
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -19,6 +20,7 @@ from bulkhead import abi
 from bulkhead.enforcement.bindings import Bindings
 from bulkhead.enforcement.building import Build, build_at_once
 from bulkhead.enforcement.departures import Departures
+from bulkhead.enforcement.drift import Expected, repair
 from bulkhead.enforcement.hard_links import HardLinks, find_hard_links
 from bulkhead.enforcement.layers import Layers, require_known
 from bulkhead.enforcement.link_table import LinkTable, groups_with
@@ -139,8 +141,8 @@ class Enforcer:
             self._cover(made, bound, undo)
             if bound is None or bound.record.container.pid is None:  # else the first look counts, not a later root
                 self._layers.write(made.record.index, view)
-            ruling = made.record.epoch << abi.RULING_EPOCH_SHIFT | made.stored.placement.set_id
-            self._instance.maps["containers"].put(word(made.record.index), struct.pack("<Q", ruling))
+            ruling = struct.pack("<Q", _ruling_word(made.record.epoch, made.stored))
+            self._instance.maps["containers"].put(word(made.record.index), ruling)
             undo.pop_all()
         self._bound[container.cgroup_id] = self._by_index[made.record.index] = made
         log.info("container_bound", container=container.name, epoch=made.record.epoch, rules=len(made.stored.rules))
@@ -188,6 +190,20 @@ class Enforcer:
     def containers(self) -> tuple[Container, ...]:
         """Every container under a set."""
         return tuple(bound.record.container for bound in self._bound.values())
+
+    def repair(self) -> Counter[str]:
+        """Write again what the maps should hold of containers and do not; how many entries, by map."""
+        expected = [
+            Expected(
+                bound.record.container.cgroup,
+                identifier,
+                bound.record.index,
+                _ruling_word(bound.record.epoch, bound.stored),
+                bound.has_network,
+            )
+            for identifier, bound in self._bound.items()
+        ]
+        return repair(self._instance.maps, self._bindings, expected)
 
     def _note_names(self, bound: _Bound, container: Container) -> None:
         """The set is right; labels, or the process that stands for the container, may be new."""
@@ -353,6 +369,10 @@ class Enforcer:
         bound = _Bound(record, stored, bool(flags & abi.SET_HAS_NETWORK))
         self._bound[record.container.cgroup_id] = self._by_index[record.index] = bound
         log.info("container_adopted", container=record.container.name, epoch=record.epoch)
+
+
+def _ruling_word(epoch: int, stored: StoredSet) -> int:
+    return epoch << abi.RULING_EPOCH_SHIFT | stored.placement.set_id
 
 
 def _keep_only(entries: Map, kept: set[bytes]) -> None:

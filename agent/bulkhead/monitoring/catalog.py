@@ -88,6 +88,12 @@ POLICIES = _gauge(
 SYNC_CHANGES = _counter("sync_changes", "Containers that were put under other policies, or released.")
 SYNC_FAILURES = _counter("sync_failures", "Attempts to put a container under its policies that failed.")
 SYNC_DURATION = _histogram("sync_duration", "How long it took to make a change of containers or policies so.")
+DRIFT_CHECKS = _counter("drift_checks", "Times that the kernel's maps were compared with what they should hold.")
+DRIFT_REPAIRS = _counter(
+    "drift_repairs",
+    "Entries of the kernel's maps that were not as they should be and were written again. None is usual.",
+    map="`containers`, `homes`, `bindings`, `network`",
+)
 KERNEL = _counter(
     "kernel_events",
     "What the kernel programs count: `records` written, and each limit and error of docs/limits.md. Everything but "
@@ -111,9 +117,9 @@ SPOOL_DAMAGED = _counter("spool_damaged_segments", "Files of the spool that were
 STREAM_CONNECTED = _gauge("stream_connected", "Whether a collector takes violations now: 1 or 0.")
 STREAM_FAILURES = _counter("stream_failures", "Connections to the collector that failed or could not be made.")
 AGENT = (
-    CONTAINERS, POLICIES, SYNC_CHANGES, SYNC_FAILURES, SYNC_DURATION, KERNEL, VIOLATIONS, GAPS, GAP_VIOLATIONS,
-    SPOOL_BYTES, SPOOL_LIMIT, SPOOL_PENDING, SPOOL_HELD, SPOOL_DROPPED, SPOOL_DAMAGED, STREAM_CONNECTED,
-    STREAM_FAILURES,
+    CONTAINERS, POLICIES, SYNC_CHANGES, SYNC_FAILURES, SYNC_DURATION, DRIFT_CHECKS, DRIFT_REPAIRS, KERNEL, VIOLATIONS,
+    GAPS, GAP_VIOLATIONS, SPOOL_BYTES, SPOOL_LIMIT, SPOOL_PENDING, SPOOL_HELD, SPOOL_DROPPED, SPOOL_DAMAGED,
+    STREAM_CONNECTED, STREAM_FAILURES,
 )  # fmt: skip
 
 # The collector's

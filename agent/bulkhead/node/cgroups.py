@@ -14,7 +14,7 @@ import select
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,17 +163,21 @@ def _read_from_start(fd: int) -> bytes:
     return os.pread(fd, 4096, 0)
 
 
-def walk(path: Path) -> Iterator[Path]:
-    """The cgroup and all below it, parents before children. What vanishes meanwhile is left out."""
+def walk(path: Path, without: Collection[Path] = ()) -> Iterator[Path]:
+    """The cgroup and all below it, parents before children, but for some and what is below those.
+
+    What vanishes meanwhile is left out.
+    """
     pending = [path]
     while pending:
         current = pending.pop()
         yield current
         try:
             with os.scandir(current) as entries:
-                pending.extend(Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False))
+                below = [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
         except FileNotFoundError:
             continue
+        pending.extend(each for each in below if each not in without)
 
 
 def expand(pattern: str) -> tuple[Cgroup, ...]:

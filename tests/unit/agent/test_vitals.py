@@ -10,6 +10,7 @@ import pytest
 
 from bulkhead.agent.cluster.input import ClusterInput, ClusterSettings
 from bulkhead.agent.cluster.statement import NodeFacts
+from bulkhead.agent.drift import DriftCheck
 from bulkhead.agent.source import Assignment
 from bulkhead.agent.sync import Sync
 from bulkhead.agent.vitals import CURRENT_S, LOOK_S, Vitals
@@ -172,7 +173,9 @@ def test_metrics_are_those_of_the_catalog(sync: Sync, tmp_path: Path, monkeypatc
     spool = Spool(tmp_path / "spool", NODE)
     spool.append([entry(1), Entry(gap=Gap(reason=GapReason.GAP_REASON_KERNEL_FULL, count=5))])
     vitals = Vitals()
-    vitals.watch(sync, lambda: {"records": 9, "counters_full": 1}, asked.samples)
+    drift = DriftCheck(dict)
+    samples = lambda: (*asked.samples(), *drift.samples())  # noqa: E731  # as the agent does
+    vitals.watch(sync, lambda: {"records": 9, "counters_full": 1}, samples)
     vitals.watch_delivery(spool, Stream(spool, "vm0", lambda: open_channel(UNREACHABLE, None)))
     look(vitals, sync)
     with served(vitals._exposition, vitals.health()) as port:

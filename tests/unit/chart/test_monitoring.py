@@ -55,5 +55,10 @@ def test_an_alert_says_what_it_means(rule: dict[str, dict[str, str]]) -> None:
 def test_every_counter_of_trouble_is_on_the_dashboard_or_an_alert() -> None:
     """What is worth a look is looked at."""
     everywhere = " ".join([*(rule["expr"] for rule in RULES), *(panel["targets"][0]["expr"] for panel in PANELS)])
-    for name in ("bulkhead_ready", "bulkhead_kernel_events_total", "bulkhead_gap_violations_total"):
+    for name in (
+        "bulkhead_ready",
+        "bulkhead_kernel_events_total",
+        "bulkhead_gap_violations_total",
+        "bulkhead_drift_repairs_total",
+    ):
         assert name in everywhere

@@ -58,6 +58,7 @@ def test_walk_yields_parents_before_children(tmp_path: Path) -> None:
     found = list(walk(tmp_path))
     assert sorted(found) == [tmp_path, tmp_path / "a", tmp_path / "a" / "b", tmp_path / "c"]
     assert found.index(tmp_path / "a") < found.index(tmp_path / "a" / "b")
+    assert sorted(walk(tmp_path, {tmp_path, tmp_path / "a"})) == [tmp_path, tmp_path / "c"]
 
 
 @pytest.mark.usefixtures("ids_are_inodes")
