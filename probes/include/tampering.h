@@ -65,7 +65,7 @@ static always_inline int is_pin(struct dentry *dentry)
 	for (level = 0; level < PIN_LEVELS; level++) {
 		struct inode *inode = FIELD(dentry, d_inode);
 
-		if (inode && FIELD(inode, i_ino) == ours->pins)
+		if (exists(dentry) && inode && FIELD(inode, i_ino) == ours->pins) /* see state_of_links() */
 			return 1;
 		dentry = FIELD(dentry, d_parent);
 	}
