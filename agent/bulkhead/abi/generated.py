@@ -6,7 +6,7 @@ from typing import Final
 
 from bulkhead.abi.maps import MapDefinition, MapFlag, MapType
 
-ABI_VERSION: Final[int] = 2  # raised when a map's shape changes: programs of another version never share maps
+ABI_VERSION: Final[int] = 3  # raised when a map comes, goes or changes: programs of another version never share maps
 MAX_CONTAINERS: Final[int] = 2048  # containers under policy on one node; index 0 means "none"
 MAX_SETS: Final[int] = 4096  # policy sets held at once, those being replaced included, once a class of subjects
 MAX_SUBJECTS: Final[int] = 64  # classes of acting programs that one policy set tells apart

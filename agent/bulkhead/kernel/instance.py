@@ -24,7 +24,7 @@ from bulkhead.kernel.btf import function_types
 from bulkhead.kernel.bundle import Bundle
 from bulkhead.kernel.guard import Guard
 from bulkhead.kernel.linker import INSTRUCTION, LinkedProgram
-from bulkhead.kernel.maps import Maps, create_maps, open_maps, pack, word
+from bulkhead.kernel.maps import Maps, create_maps, open_map, open_maps, pack, word
 from bulkhead.kernel.plan import FUNCTIONS, LSM_PREFIX, PROGRAMS, Kind, Linkage, Program
 
 _FUNCTION_KIND, _TYPEDEF_KIND = 12, 8  # BTF_KIND_*
@@ -153,16 +153,27 @@ def load_instance(bundle: Bundle, pins: Path | None = None) -> Instance:
         instance = _load(bundle, maps, pins, maps_kept=False)
         maps.pin(pins / "maps")  # last: its presence says that all is there
         return instance
+    _require_same_boundary(bundle, pins)
     maps = open_maps(bundle.parameters, pins / "maps")
     present = _description(maps)
-    if present.abi_version != abi.ABI_VERSION:
-        raise NotEnforceable(
-            f"{pins}: pinned maps are of boundary version {present.abi_version}, this is {abi.ABI_VERSION}: "
-            "remove them as docs/operations.md says; they go on enforcing until then"
-        )
     if bytes(present.bundle) == bundle.digest and _all_pinned(bundle, pins):
         return _adopt(bundle, maps, pins)
     return _load(bundle, maps, pins, maps_kept=True)
+
+
+def _require_same_boundary(bundle: Bundle, pins: Path) -> None:
+    """Asked before other maps are opened: another version may have others."""
+    (definition,) = (each for each in abi.MAPS if each.name == "instances")
+    instances = open_map(bundle.parameters, pins / "maps", definition)
+    try:
+        present = _description(Maps({instances.name: instances})).abi_version
+    finally:
+        os.close(instances.descriptor)
+    if present != abi.ABI_VERSION:
+        raise NotEnforceable(
+            f"{pins}: pinned maps are of boundary version {present}, this is {abi.ABI_VERSION}: "
+            "remove them as docs/operations.md says; they go on enforcing until then"
+        )
 
 
 def _description(maps: Maps) -> abi.Instance:

@@ -142,13 +142,15 @@ def create_maps(parameters: Parameters) -> Maps:
 
 def open_maps(parameters: Parameters, directory: Path) -> Maps:
     """Open what is pinned in `directory`. `InternalError` where a size is not what the header says."""
-    opened = {}
-    for definition in abi.MAPS:
-        shape = _shape(definition, parameters)
-        descriptor = libbpf.open_pinned(str(directory / definition.name))
-        _check_sizes(definition.name, shape, descriptor)
-        opened[definition.name] = Map(definition, shape, descriptor)
-    return Maps(opened)
+    return Maps({definition.name: open_map(parameters, directory, definition) for definition in abi.MAPS})
+
+
+def open_map(parameters: Parameters, directory: Path, definition: abi.MapDefinition) -> Map:
+    """The same of one map."""
+    shape = _shape(definition, parameters)
+    descriptor = libbpf.open_pinned(str(directory / definition.name))
+    _check_sizes(definition.name, shape, descriptor)
+    return Map(definition, shape, descriptor)
 
 
 def _create(name: str, shape: _Shape) -> int:

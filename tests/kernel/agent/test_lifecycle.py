@@ -169,6 +169,18 @@ def test_another_version_takes_over_while_a_workload_tries(node: Node) -> None:
     assert end(agent) == 0
 
 
+def test_maps_of_another_boundary_are_left_alone(node: Node) -> None:
+    """An agent that has other maps than are pinned says so and starts nothing; what is enforced goes on."""
+    node.start_agent().kill()
+    pretend_older(node.pins, abi.ABI_VERSION - 1)
+    (node.pins / "maps/layers").unlink()
+    before = program_ids(node.pins)
+    with pytest.raises(RuntimeError, match=f"of boundary version {abi.ABI_VERSION - 1}, this is"):
+        node.start_agent()
+    assert program_ids(node.pins) == before
+    assert node.run("one", ID).returncode == 126
+
+
 def test_two_agents_keep_to_themselves(node: Node, other_node: Node, capsys: pytest.CaptureFixture[str]) -> None:
     """Each puts its policies on its own cgroups; a third one in the place of the first changes nothing."""
     (other_node.policies / "id.yaml").write_text(DENY_ID.replace("/usr/bin/id", "/usr/bin/uname"))
@@ -203,11 +215,12 @@ def resident_mib(pid: int) -> float:
     return int(line.split()[1]) / 1024
 
 
-def pretend_older(pins: Path) -> None:
-    """Let the maps say that other programs were loaded."""
+def pretend_older(pins: Path, boundary: int = abi.ABI_VERSION) -> None:
+    """Let the maps say that other programs were loaded, of that boundary."""
     maps = libbpf.open_pinned(str(pins / "maps/instances"))
     raw = libbpf.lookup(maps, bytes(4), 48)
     assert raw is not None
     instance = abi.Instance.from_buffer_copy(raw)
     instance.bundle[0] ^= 255
+    instance.abi_version = boundary
     assert libbpf.update(maps, bytes(4), bytes(instance)) == 0
