@@ -13,7 +13,7 @@ from tools.demo.programs import Program
 from tools.demo.stage import wait_for_port
 
 ADDRESS = "127.0.0.1:17500"
-START_S = 180.0  # loading takes an emulated machine a quarter of a minute, and a busy one minutes
+START_S = 600.0  # loading takes an emulated machine half a minute, and a busy one minutes
 
 
 def start_collector(directory: Path) -> Program:
