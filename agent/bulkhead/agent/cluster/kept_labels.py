@@ -10,10 +10,10 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from bulkhead.agent.cluster.labels import Labels
 from bulkhead.agent.cluster.sealed import SealedFolder
 from bulkhead.errors import Damaged
 from bulkhead.log import get_log
+from bulkhead.policy.select import Labels
 
 LabelsByKind = Mapping[str, Mapping[str, Labels]]  # kind -> name of the object -> labels
 _NAME = "labels"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-Labels = Mapping[str, str]
+from bulkhead.policy.select import Labels
 
 
 class KnownLabels:

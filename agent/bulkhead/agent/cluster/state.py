@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from bulkhead.agent.cluster.kept_labels import KeptLabels
-from bulkhead.agent.cluster.labels import KnownLabels, Labels
+from bulkhead.agent.cluster.labels import KnownLabels
 from bulkhead.agent.cluster.pods import Pod, PodContainer, parse_pod, with_containers
 from bulkhead.agent.cluster.policies import Accepted, Known, Policies
 from bulkhead.agent.cluster.sealed import SealedFolder
 from bulkhead.kube.policy_key import POLICY_KINDS, PolicyKey, key_of
 from bulkhead.log import get_log
+from bulkhead.policy.select import Labels
 
 LABELLED = ("Namespace", "Node")
 KINDS = frozenset({*POLICY_KINDS, *LABELLED, "Pod"})
