@@ -16,10 +16,11 @@ import grpc
 from bulkhead.collector.access import Why
 from bulkhead.collector.grants import Grant, Grants, Question, Refusal
 from bulkhead.log import get_log
+from bulkhead.report.channel import TOKEN
 from bulkhead.v1.violations_pb2 import Filter
 
 NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # a label of DNS, as Kubernetes has them
-BEARER = re.compile(r"bearer +([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE)  # RFC 6750
+BEARER = re.compile(rf"bearer +({TOKEN.pattern})", re.IGNORECASE)
 NO_TOKEN = Refusal(
     Why.TOKEN,
     grpc.StatusCode.UNAUTHENTICATED,
