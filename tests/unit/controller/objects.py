@@ -39,6 +39,7 @@ def node_state(
     heard: tuple[tuple[str, int], ...] = (),
     boot: str = "boot",
     failures: dict[str, str] | None = None,
+    behind: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """A NodeState whose agent had heard of these versions of SecurityPolicies: (uid, generation)."""
     seen = Seen()
@@ -46,7 +47,7 @@ def node_state(
         seen.add(*version)
     failed = [{"object": name, "reason": reason, "since": "T"} for name, reason in (failures or {}).items()]
     status = {
-        "bootId": boot, "policies": list(rows), "failures": failed,
+        "bootId": boot, "policies": list(rows), "failures": failed, "behind": list(behind),
         "seen": [{"kind": "SecurityPolicy", "digest": seen.word()}],
     }  # fmt: skip
     return {"metadata": {"name": name}, "status": status}

@@ -17,7 +17,7 @@ from bulkhead.agent.source import Assignment
 from bulkhead.agent.sync import Failure
 from bulkhead.kube.policy_key import PolicyKey
 from bulkhead.policy.model import API_VERSION
-from bulkhead.policy.model.node_state import MAX_FAILURES, MAX_POLICIES, MAX_REASON
+from bulkhead.policy.model.node_state import MAX_BEHIND, MAX_FAILURES, MAX_POLICIES, MAX_REASON
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,7 @@ def node_state(
             "conditions": [ready],
             "policies": policies[:MAX_POLICIES],
             "seen": [{"kind": kind, "digest": digest} for kind, digest in sorted(found.seen.items())],
+            "behind": _behind(found)[:MAX_BEHIND],
             "failures": failures[:MAX_FAILURES],
         },
     }
@@ -125,6 +126,15 @@ def _is_enforced(key: PolicyKey, identifier: int, found: Enforcement) -> bool:
     applied, selected = found.applied.get(identifier), found.placed[identifier]
     is_decided = all(each.key != key for each in selected.undecided)
     return is_decided and applied is not None and applied.policies == selected.rules
+
+
+def _behind(found: Enforcement) -> list[str]:
+    """The containers that are not under all that selects them, as failures name them."""
+    return sorted(
+        f"{each.pod.namespace}/{each.pod.name}/{each.container.name}"
+        for identifier, each in found.placed.items()
+        if not all(_is_enforced(policy.key, identifier, found) for policy in (*each.policies, *each.undecided))
+    )
 
 
 def _failures(found: Enforcement, policies: int) -> Iterable[tuple[str, str]]:

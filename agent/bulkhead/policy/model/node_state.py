@@ -9,9 +9,10 @@ from pydantic import Field
 from bulkhead.policy.model.base import Model
 from bulkhead.policy.model.status import Condition
 
-# An object is at most 1.5 MiB: these are 1,000 times some 200 bytes, and 50 times at most 2 KiB.
+# An object is at most 1.5 MiB: these are 1,000 times some 200 bytes, 50 times at most 2 KiB, 100 times 512 bytes.
 MAX_POLICIES = 1_000
 MAX_FAILURES = 50
+MAX_BEHIND = 100
 MAX_REASON = 2_048
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
@@ -65,6 +66,12 @@ class NodeStatus(Model):
         default=[],
         max_length=2,
         description="What the agent knew of policies: one of which it says nothing selects nothing here.",
+    )
+    behind: list[Annotated[str, Field(max_length=512)]] = Field(
+        default=[],
+        max_length=MAX_BEHIND,
+        description="Running containers (`shop/web-0/web`) that are not under all that selects them; the first 100 by "
+        "name.",
     )
     failures: list[Failure] = Field(
         default=[], max_length=MAX_FAILURES, description="What is not enforced; the first 50 by name."

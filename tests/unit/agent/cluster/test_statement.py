@@ -65,6 +65,12 @@ def test_a_container_counts_when_its_newest_set_is_in_force(tmp_path: Path) -> N
         assert (row["selected"], row["enforced"], row["generation"]) == (1, int(applied), 1)
 
 
+def test_containers_that_are_behind_are_named(tmp_path: Path) -> None:
+    """So that the others are known to be under all that selects them."""
+    assert stated(found(tmp_path, applied=False))["behind"] == ["shop/web-0/web"]
+    assert stated(found(tmp_path, applied=True))["behind"] == []
+
+
 def test_times_say_since_when(tmp_path: Path) -> None:
     """They stay while nothing changes."""
     since = Since()
