@@ -24,9 +24,10 @@ from dataclasses import dataclass
 
 
 class BulkheadError(Exception):
-    """Root of the tree. `exit_status` is what a command line that meets it ends with."""
+    """Root of the tree. A command line that meets it shows it and `remedy`, if any, and ends with `exit_status`."""
 
     exit_status = 1
+    remedy: str = ""
 
 
 class InvalidInput(BulkheadError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bulkhead.cli import doctor
+from bulkhead.cli import doctor, main
 from bulkhead.kernel.features import detect
 
 LSM_LIST = Path("/sys/kernel/security/lsm")
@@ -32,7 +31,7 @@ def bpf_objects() -> tuple[int, int]:
 
 def test_verdict_is_right_for_this_boot(capsys: pytest.CaptureFixture[str]) -> None:
     """With bpf in lsm= everything is enforceable, without it only egress, and the exit status says so."""
-    status = doctor.run(argparse.Namespace(output="json"))
+    status = main(["doctor", "-o", "json"])
     report = json.loads(capsys.readouterr().out)
     enforceable = {section: answer["enforceable"] for section, answer in report["sections"].items()}
     active = has_bpf_lsm()

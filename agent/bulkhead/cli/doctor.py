@@ -1,18 +1,22 @@
-"""`bulkhead doctor`: what this kernel and node can enforce, what is missing, and how to mend it.
+"""`bulkhead doctor`: what this kernel and node can enforce, or what is wrong on nodes of a cluster; and how to mend it.
 
 The kernel is asked by `bulkhead.kernel.features`; what belongs to the node is added here. Exit status 0 where every
-section of a policy can be enforced, 1 where not. Next step for a reader: docs/operations.md explains each line.
+section of a policy can be enforced, 1 where not. Next step: `cli.doctor_nodes` for nodes of a cluster; for a reader
+docs/operations.md explains each line.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from bulkhead.errors import NotEnforceable
+from bulkhead.cli import cluster_options
+from bulkhead.cli.cluster_options import EXIT_STATUS, completes
+from bulkhead.cli.events_collector import NAMESPACE
+from bulkhead.cli.tables import as_document
+from bulkhead.errors import NotEnforceable, UsageError
 from bulkhead.kernel.features import CGROUP_V2, SECTIONS, Feature, Report, detect
 from bulkhead.node.cgroups import mount_point
 
@@ -22,23 +26,64 @@ if TYPE_CHECKING:
 STATES = {True: "ok", False: "missing", None: "unknown"}
 
 
+EXAMPLE = f"""\
+examples:
+  %(prog)s
+  %(prog)s node-1
+  %(prog)s --all --context staging
+  %(prog)s --selector pool=web -o yaml
+
+Without NODE it tries on the kernel that it runs on everything that enforcement needs. With NODE, --all or --selector
+it says what can be told of nodes of a cluster from afar: the node, its agent, what that says of itself. It needs the
+rights to list nodes and the agents' pods, get nodestates, and create pods/portforward in the agents' namespace.
+
+exit status: 0 everything can be enforced, or nothing is wrong; 1 something is missing, wrong or not known; 2 wrong use;
+{EXIT_STATUS}
+"""
+
+
 def add_parser(subparsers: Subparsers) -> None:
     """Add the command and its options."""
     parser = subparsers.add_parser(
         "doctor",
-        help="what this kernel and node can enforce",
-        description="What this kernel and node can enforce, what is missing and how to mend it. "
-        "Ends with 1 where something that enforcement needs is missing.",
+        help="what this kernel, or nodes of a cluster, can enforce",
+        description="What this kernel and node can enforce, what is missing and how to mend it; or what is wrong on "
+        "nodes of a cluster.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    completes(parser.add_argument("nodes", nargs="*", metavar="NODE", help="of the cluster"), "Node")
+    parser.add_argument("--all", action="store_true", help="all nodes of the cluster")
+    cluster_options.add_output(parser, ("text", "json", "yaml"))
+    group = cluster_options.add_cluster(parser)
+    cluster_options.add_selector(group, "nodes with these labels")
+    where = group.add_argument(
+        "--agent-namespace", metavar="NAME", default=NAMESPACE, help="where the agents run (%(default)s)"
+    )
+    completes(where, "Namespace")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Look, print to stdout, and return the exit status."""
+    """Look, print to stdout, and return the exit status. Raises `UsageError`, `Unreachable`."""
+    if arguments.nodes or arguments.all or arguments.selector:
+        return look_at_nodes(arguments)
+    if cluster_options.is_chosen(arguments):
+        raise UsageError("of a cluster, name nodes, or --all, or --selector; nothing was looked at")
     report = detect((cgroup_hierarchy(),))
-    print(as_json(report) if arguments.output == "json" else as_text(report))
+    print(as_text(report) if arguments.output == "text" else as_document(described(report), arguments.output))
     return 0 if report.can_enforce else 1
+
+
+def look_at_nodes(arguments: argparse.Namespace) -> int:
+    """Of a cluster."""
+    from bulkhead.cli.doctor_nodes import chosen, show_nodes  # noqa: PLC0415  # the Kubernetes client takes its time
+
+    if bool(arguments.nodes) + bool(arguments.all) + bool(arguments.selector) > 1:
+        raise UsageError("NODE, --all and --selector are three ways to name nodes: give one; nothing was looked at")
+    api = cluster_options.connect_to(arguments)
+    nodes = chosen(api, arguments.nodes, arguments.selector)
+    return show_nodes(api, nodes, arguments.agent_namespace, arguments.output)
 
 
 def cgroup_hierarchy() -> Feature:
@@ -50,19 +95,17 @@ def cgroup_hierarchy() -> Feature:
         return Feature(CGROUP_V2, False, True, found, remedy)
 
 
-def as_json(report: Report) -> str:
-    """One object on one line; stable."""
-    return json.dumps(
-        {
-            "kernel": report.kernel,
-            "can_enforce": report.can_enforce,
-            "sections": {
-                section: {"enforceable": not report.missing(section), "missing": report.missing(section)}
-                for section in SECTIONS
-            },
-            "features": [asdict(feature) for feature in report.features],
-        }
-    )
+def described(report: Report) -> dict[str, object]:
+    """For programs; stable."""
+    return {
+        "kernel": report.kernel,
+        "can_enforce": report.can_enforce,
+        "sections": {
+            section: {"enforceable": not report.missing(section), "missing": list(report.missing(section))}
+            for section in SECTIONS
+        },
+        "features": [asdict(feature) for feature in report.features],
+    }
 
 
 def as_text(report: Report) -> str:

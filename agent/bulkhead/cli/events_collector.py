@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bulkhead.cli.cluster_options import connect_to, is_chosen
 from bulkhead.errors import BulkheadError, UsageError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def collector(arguments: argparse.Namespace) -> Iterator[tuple[str, Tls | None]]
     files = TlsFiles(arguments.tls_ca, arguments.tls_cert, arguments.tls_key, token=arguments.token_file)
     given = files if files != TlsFiles() else None
     if arguments.collector:
-        if arguments.kubeconfig or arguments.context:
+        if is_chosen(arguments):
             raise UsageError("--collector and a kubeconfig are two ways to one: give one of them; nothing was changed")
         yield arguments.collector, given
         return
@@ -51,11 +52,10 @@ def collector(arguments: argparse.Namespace) -> Iterator[tuple[str, Tls | None]]
     if not is_configured(arguments.kubeconfig):
         yield LOCAL_FOR_TOKENS if arguments.token_file else LOCAL, given
         return
-    from bulkhead.kube.client import connect  # noqa: PLC0415
     from bulkhead.kube.pods import PodChoice  # noqa: PLC0415
     from bulkhead.kube.portforward import forward_to  # noqa: PLC0415
 
-    api = connect(arguments.kubeconfig, arguments.context)
+    api = connect_to(arguments)
     namespace = arguments.collector_namespace
     tls = shown(api, namespace, files)
     port = TOKEN_PORT if isinstance(tls, TokenTls) else PORT

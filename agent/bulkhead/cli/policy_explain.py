@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bulkhead.cli import policy_question
+from bulkhead.cli import cluster_options, policy_cluster, policy_pod, policy_question
+from bulkhead.cli.cluster_options import EXIT_STATUS, completes
 from bulkhead.cli.policy_words import described, sentence
 
 if TYPE_CHECKING:
@@ -16,12 +16,17 @@ if TYPE_CHECKING:
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
-EXAMPLES = """\
+EXAMPLES = f"""\
 examples:
-  bulkhead policy explain examples/*.yaml
-  bulkhead policy explain examples/*.yaml --path /var/run/secrets/token --operation Read
-  bulkhead policy explain examples/*.yaml --address 10.9.0.1 --port 443
-  bulkhead policy explain examples/*.yaml --rule shop/secrets/files/secrets
+  %(prog)s examples/*.yaml
+  %(prog)s examples/*.yaml --path /var/run/secrets/token --operation Read
+  %(prog)s examples/*.yaml --address 10.9.0.1 --port 443
+  %(prog)s examples/*.yaml --rule shop/secrets/files/secrets
+  %(prog)s --pod web-0 --namespace shop --container web --path /etc/shadow
+  %(prog)s -A --rule shop/secrets/files/secrets
+
+exit status: 0 fine; 2 wrong use, a policy that is refused, or no such rule or pod;
+{EXIT_STATUS}
 """
 
 
@@ -30,25 +35,27 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "explain",
         help="what policies mean, and what decides one access",
-        description="Says in words what the policies mean together, or which rule decides one access and why. All "
-        "policies of the files are taken to select the container.",
+        description="Says in words what policies mean together, or which rule decides one access and why. All of the "
+        "files, or of the namespace and the cluster, are taken to select the container; with --pod those that do.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    cluster_options.add_output(parser, ("text", "json"), "json: one object a line")
+    group = policy_cluster.add_arguments(parser)
+    pod = group.add_argument("--pod", metavar="NAME", default="", help="only policies that select this pod")
+    completes(pod, "Pod")
+    group.add_argument("-c", "--container", metavar="NAME", default="", help="of the pod, where it has several")
     policy_question.add_arguments(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the words."""
-    from bulkhead.cli.policy_files import read  # noqa: PLC0415
     from bulkhead.policy.explain import places  # noqa: PLC0415
     from bulkhead.policy.merge import merge  # noqa: PLC0415
     from bulkhead.policy.resolve import resolve  # noqa: PLC0415
 
-    parsed = read(arguments.files)
+    parsed = policy_cluster.read_good(arguments) if not arguments.pod else policy_pod.read(arguments)
     policies = [resolve(policy) for policy in parsed.policies]
     if policy_question.is_asked(arguments):
         return policy_question.answer(arguments, policies, places(parsed))

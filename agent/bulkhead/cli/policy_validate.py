@@ -5,19 +5,25 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bulkhead.cli import cluster_options, policy_cluster
+from bulkhead.cli.cluster_options import EXIT_STATUS
+
 if TYPE_CHECKING:
+    from bulkhead.policy.model import Policy
     from bulkhead.policy.parse import Parsed
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
-EXAMPLE = """\
-example:
-  bulkhead policy validate examples/*.yaml
+EXAMPLE = f"""\
+examples:
+  %(prog)s examples/*.yaml
+  %(prog)s -A --context staging
+  %(prog)s --namespace shop --selector team=web -o json
 
-exit status: 0 all are good; 2 some are refused, or a file cannot be read
+exit status: 0 all are good; 2 some are refused, or a file cannot be read;
+{EXIT_STATUS}
 """
 
 
@@ -26,21 +32,19 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "validate",
         help="check policy documents",
-        description="Checks policy documents as the agent and the API server would, and whether each fits in the "
-        "kernel's maps. `-` reads standard input.",
+        description="Checks policy documents of files, or of a cluster, as the agent and the API server would, and "
+        "whether each fits in the kernel's maps. `-` reads standard input.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    cluster_options.add_output(parser, ("text", "json"), "json: one object a line")
+    policy_cluster.add_arguments(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print a line for each good policy and each problem."""
-    from bulkhead.policy.parse import parse_files  # noqa: PLC0415  # the models are slow to build
-
-    parsed = _what_fits(parse_files(arguments.files))
+    parsed = _what_fits(policy_cluster.read(arguments))
     for line in _as_json(parsed) if arguments.output == "json" else _as_text(parsed):
         print(line)
     return 2 if parsed.problems else 0
@@ -53,8 +57,7 @@ def _what_fits(parsed: Parsed) -> Parsed:
 
     fitting, problems = [], list(parsed.problems)
     for policy, place in zip(parsed.policies, parsed.places, strict=True):
-        title = f"{policy.namespace}/{policy.name}".lstrip("/")
-        problem = misfit(resolve(policy), (place.file, place.line_of(("spec",))), title)
+        problem = misfit(resolve(policy), (place.file, place.line_of(("spec",))), _title(policy))
         if problem:
             problems.append(problem)
         else:
@@ -67,9 +70,13 @@ def _what_fits(parsed: Parsed) -> Parsed:
     )
 
 
+def _title(policy: Policy) -> str:
+    return f"{policy.namespace}/{policy.name}".lstrip("/")
+
+
 def _as_text(parsed: Parsed) -> list[str]:
     good = [
-        f"{place.file}:{place.line}: ok {policy.kind} {policy.namespace}/{policy.name}".replace(" /", " ")
+        f"{place.file}{f':{place.line}' if place.line else ''}: ok {policy.kind} {_title(policy)}"
         for policy, place in zip(parsed.policies, parsed.places, strict=True)
     ]
     return good + [str(problem) for problem in parsed.problems]
@@ -77,7 +84,7 @@ def _as_text(parsed: Parsed) -> list[str]:
 
 def _as_json(parsed: Parsed) -> list[str]:
     good = [
-        {"file": place.file, "line": place.line, "policy": f"{policy.namespace}/{policy.name}".lstrip("/"), "ok": True}
+        {"file": place.file, "line": place.line, "policy": _title(policy), "ok": True}
         for policy, place in zip(parsed.policies, parsed.places, strict=True)
     ]
     bad = [

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from bulkhead.cli import cluster_options
+from bulkhead.cli.cluster_options import EXIT_STATUS
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
-EXAMPLE = """\
+EXAMPLE = f"""\
 example:
   bulkhead uninstall --namespace bulkhead-system --daemonset bulkhead-agent
 
 Nothing is enforced any more afterwards. `helm uninstall` does this by itself; policies stay, for the next install.
-exit status: 0 every node is clean; 1 some are not, and are named; 3 the API server cannot be reached
+exit status: 0 every node is clean; 1 some are not, and are named; 2 there are no such agents; {EXIT_STATUS}
 """
 
 
@@ -34,15 +36,14 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--namespace", "-n", default="bulkhead-system", help="of the agents (%(default)s)")
     parser.add_argument("--daemonset", default="bulkhead-agent", metavar="NAME", help="of the agents (%(default)s)")
     parser.add_argument("--timeout", type=float, default=300.0, metavar="SECONDS", help="(%(default)g)")
-    parser.add_argument("--kubeconfig", type=Path, metavar="FILE", help="how to reach the API server from outside")
+    cluster_options.add_cluster(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Waits until every node is clean. Raises `Unreachable`, `NotEnforceable`."""
-    from bulkhead.kube.client import connect  # noqa: PLC0415
     from bulkhead.kube.removal import AgentSet, remove_everywhere  # noqa: PLC0415
 
-    agents = AgentSet(connect(arguments.kubeconfig), arguments.namespace, arguments.daemonset)
+    agents = AgentSet(cluster_options.connect_to(arguments), arguments.namespace, arguments.daemonset)
     remove_everywhere(agents, arguments.timeout, lambda text: print(text, file=sys.stderr, flush=True))
     return 0

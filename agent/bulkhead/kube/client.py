@@ -26,6 +26,7 @@ from urllib3.exceptions import HTTPError
 from bulkhead import __version__
 from bulkhead.kube.config import load_configuration
 from bulkhead.kube.errors import ApiRefused, no_answer, refusal
+from bulkhead.kube.kubeconfig import Choice
 from bulkhead.kube.stream import EventStream
 from bulkhead.kube.wording import reason_of
 
@@ -40,13 +41,13 @@ MERGE_TYPE = "application/merge-patch+json"
 REASON_CHARACTERS = 600
 
 
-def connect(kubeconfig: Path | None = None, context: str = "") -> Api:
+def connect(kubeconfig: Path | None = None, context: str = "", cluster: str = "", user: str = "") -> Api:
     """An API server, as a kubeconfig or the pod that this runs in says; nothing is sent yet. Raises `UsageError`.
 
     The first of: `kubeconfig`, the files of KUBECONFIG, ~/.kube/config, the pod's service account. The service
-    account's token is read anew every minute: the kubelet renews it.
+    account's token is read anew every minute: the kubelet renews it. `cluster` and `user` go before the context's.
     """
-    return Api(load_configuration(kubeconfig, context))
+    return Api(load_configuration(Choice(kubeconfig, context, cluster, user)))
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,14 @@ from __future__ import annotations
 from bulkhead.errors import Unreachable
 
 STAYS = "what is enforced stays enforced"
+NO_KIND = "Bulkhead is not installed in this cluster: install its chart, or name another cluster with --context"
+NO_OBJECT = "look for its name and namespace: -n names another namespace, --context another cluster"
+NO_ANSWER = "is the cluster up, and the one that is meant? `kubectl config current-context` says; --context chooses"
+REMEDIES = {
+    401: "log in anew, or choose other credentials with --context, --user or --kubeconfig",
+    403: "ask whoever administers the cluster for a role with that right: docs/kubernetes.md says which command needs "
+    "which; `kubectl auth can-i --list` shows those that there are",
+}
 SELDOM_S = 10.0  # roles may be bound a moment after the program starts; a wrong role is mended by hand
 
 
@@ -42,7 +50,9 @@ class Forbidden(ApiRefused):
 
 
 class NotFound(ApiRefused):
-    """No such object, or no such kind."""
+    """No such object, or no such kind: whoever named it on a command line named another one."""
+
+    exit_status = 2
 
 
 class Conflict(ApiRefused):
@@ -76,12 +86,17 @@ KINDS: dict[int, type[ApiRefused]] = {
 def refusal(about: str, status: int, text: str, retry_after_s: float = 0.0) -> ApiRefused:
     """The error for an HTTP status, or for the code of a Status object. `about` is what was asked of whom."""
     kind = KINDS.get(status, ServerError if status >= 500 else ApiRefused)
-    return kind(f"{about}: {status}: {text}; {STAYS}", status, retry_after_s)
+    error = kind(f"{about}: {status}: {text}; {STAYS}", status, retry_after_s)
+    names_an_object = text.endswith(" not found") and not text.endswith("page not found")
+    error.remedy = REMEDIES.get(status, "") if status != 404 else NO_OBJECT if names_an_object else NO_KIND
+    return error
 
 
 def no_answer(about: str, reason: str) -> Unreachable:
     """The error where there is no answer, or none that makes sense."""
-    return Unreachable(f"{about}: {reason}; {STAYS}")
+    error = Unreachable(f"{about}: {reason}; {STAYS}")
+    error.remedy = NO_ANSWER
+    return error
 
 
 def pause_at_least_s(error: Unreachable) -> float:

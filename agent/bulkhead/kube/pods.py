@@ -22,13 +22,19 @@ class PodChoice:
     namespace: str
     pod: str = ""
     selector: str = ""
+    is_ready_or_not: bool = False
 
     def __str__(self) -> str:
         return f"namespace {self.namespace}, " + (f"pod {self.pod}" if self.pod else f"pods with {self.selector}")
 
 
 def ready_pod(api: Api, choice: PodChoice) -> str:
-    """The name of a pod to speak to now. Raises `Unreachable`, with what the pods there are waiting for."""
+    """The name of a pod to speak to now. Raises `Unreachable`, with what the pods there are waiting for.
+
+    One that is chosen though it may not be ready is named by the choice: nothing is asked.
+    """
+    if choice.is_ready_or_not:
+        return choice.pod
     field = {"fieldSelector": f"metadata.name={choice.pod}"} if choice.pod else {"labelSelector": choice.selector}
     pods: list[Pod] = api.get(collection_path("Pod", choice.namespace), field).get("items") or []
     for pod in pods:
@@ -36,7 +42,7 @@ def ready_pod(api: Api, choice: PodChoice) -> str:
             return str(pod["metadata"]["name"])
     if not pods:
         raise Unreachable(f"{choice}: there is none; what is enforced stays enforced")
-    states = ", ".join(f"{pod['metadata']['name']} is {_state(pod)}" for pod in pods[:5])
+    states = ", ".join(f"{pod['metadata']['name']} is {state_of(pod)}" for pod in pods[:5])
     raise Unreachable(f"{choice}: none is ready: {states}; what is enforced stays enforced")
 
 
@@ -47,7 +53,7 @@ def is_ready(pod: Pod) -> bool:
     return ready and "deletionTimestamp" not in pod["metadata"]
 
 
-def _state(pod: Pod) -> str:
+def state_of(pod: Pod) -> str:
     """What kubectl shows in the column STATUS, about."""
     if "deletionTimestamp" in pod["metadata"]:
         return "Terminating"

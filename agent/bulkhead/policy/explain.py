@@ -50,7 +50,8 @@ def places(parsed: Parsed) -> dict[str, str]:
         for section in Section:
             for rule, field in _written(policy, section):
                 reference = RuleReference(policy.namespace, policy.name, section.value, rule)
-                found[reference.id] = f"{place.file}:{place.line_of(field)}"
+                line = place.line_of(field)
+                found[reference.id] = f"{place.file}:{line}" if line else place.file
     return found
 
 

@@ -19,7 +19,7 @@ class Subscriber:
     """Its lines, as they come."""
 
     def __init__(self, cluster: Cluster) -> None:
-        command = [sys.executable, "-m", "bulkhead", "events", "--follow", "--since", "1h", "-o", "json"]
+        command = [sys.executable, "-m", "bulkhead", "events", "--follow", "-A", "--since", "1h", "-o", "json"]
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._process = subprocess.Popen(command, env=cluster.environment(), stdout=subprocess.PIPE, text=True)
         self._seen: list[dict[str, Any]] = []

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+import yaml
 
 from bulkhead.cli import doctor
 from bulkhead.errors import NotEnforceable
@@ -71,11 +74,16 @@ def test_text_of_a_good_report_ends_with_the_good_news() -> None:
     assert "mend" not in text
 
 
-def test_json_is_one_object_on_one_line() -> None:
-    """Programs find the same facts under stable names."""
-    line = doctor.as_json(BAD)
-    assert "\n" not in line
-    answer = json.loads(line)
+@pytest.mark.parametrize(("output", "read"), [("json", json.loads), ("yaml", yaml.safe_load)])
+def test_programs_get_one_object(
+    output: str,
+    read: Callable[[str], Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """They find the same facts under stable names."""
+    run(BAD, monkeypatch, "-o", output)
+    answer = read(capsys.readouterr().out)
     assert answer["kernel"] == "6.12.1"
     assert answer["can_enforce"] is False
     assert answer["sections"]["exec"] == {"enforceable": False, "missing": ["BPF LSM active", "LSM attachment"]}

@@ -137,10 +137,11 @@ def parse(*words: str) -> argparse.Namespace:
     return parser.parse_args(["events", *words])
 
 
-def shown(*words: str) -> list[int]:
-    """The sequences of one call's entries."""
+def shown(*words: str, where: str = "-A") -> list[int]:
+    """The sequences of one call's entries; of all namespaces, if no other is named."""
     output = io.StringIO()
-    events.show(parse("-o", "json", *words), output)
+    wanted = [where] if where and "--namespace" not in words else []
+    events.show(parse("-o", "json", *wanted, *words), output)
     return [int(json.loads(line)["id"].split("/")[2]) for line in output.getvalue().splitlines()]
 
 
@@ -156,6 +157,26 @@ def test_the_clusters_collector_is_found(cluster: Server, collector: Running, ce
         ("/api/v1/namespaces/bulkhead-system/pods", labels),
         ("/api/v1/namespaces/bulkhead-system/pods/bulkhead-collector-0/portforward", {"ports": "7443"}),
     ]
+
+
+@pytest.mark.parametrize(("namespace", "found"), [("shop", [1]), ("bank", [2]), ("", [])])
+def test_the_namespace_is_the_contexts(
+    *,
+    namespace: str,
+    found: list[int],
+    cluster: Server,
+    collector: Running,
+    certificates: Certificates,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As it is kubectl's; `default` where the context has none; what is shown of no violation says where it looked."""
+    path = tmp_path / "kubeconfig"
+    path.write_text(path.read_text().replace('"user": "me"}', f'"user": "me", "namespace": "{namespace}"}}'))
+    cluster.script = [secret(certificates), pods(COLLECTOR), secret(certificates), *carried(collector.address)]
+    assert shown(where="") == found
+    told = capsys.readouterr().err
+    assert ("no violations in namespace default, -A shows all" in told) is (not found)
 
 
 def test_following_survives_the_collectors_pod(
@@ -175,7 +196,7 @@ def test_following_survives_the_collectors_pod(
                 _deliver(collector, certificates, 3)
             return len(text)
 
-    events.show(parse("-o", "json", "--follow", "--count", "3"), Cutting())
+    events.show(parse("-o", "json", "-A", "--follow", "--count", "3"), Cutting())
     assert [json.loads(line)["id"] for line in lines] == ["node-1/boot/1", "node-1/boot/2", "node-1/boot/3"]
     assert "there is none" in capsys.readouterr().err
 

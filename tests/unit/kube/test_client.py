@@ -95,7 +95,7 @@ def test_a_refusal_is_an_error_of_its_kind(
     error = caught.value
     assert (type(error), error.status, error.retry_after_s) == (kind, status, 3)
     assert error.pause_at_least_s == pause_at_least_s
-    assert error.exit_status == 3
+    assert error.exit_status == (2 if kind is NotFound else 3)
     expected = f"API server {api.server}: GET {PATH}: {status}: because; what is enforced stays enforced"
     assert str(error) == expected
     assert len(server.requests) == 1
