@@ -22,7 +22,7 @@ GROUP, VERSION = API_VERSION.split("/")
 SHORT_NAMES = {"SecurityPolicy": "secpol", "ClusterSecurityPolicy": "csecpol"}
 _CARRIED = (
     "type", "description", "enum", "format", "pattern", "minimum", "maximum", "minItems", "maxItems",
-    "minLength", "maxLength", "minProperties", "maxProperties", "required",
+    "minLength", "maxLength", "minProperties", "maxProperties", "required", "not",
 )  # fmt: skip
 # A selector is one value: two writers must not each contribute a half of it (server-side apply).
 _ATOMIC = frozenset({"LabelSelector", "Requirement"})

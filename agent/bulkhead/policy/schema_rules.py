@@ -60,6 +60,7 @@ RULES: dict[str, tuple[tuple[str, str], ...]] = {
             "the rule matches nothing, because what is fileless has no path: make two rules of it",
         ),
     ),
+    "PortRange": (("!has(self.endPort) || self.endPort >= self.port", "endPort is less than port: exchange them"),),
     "SocketRule": (
         _NAME,
         (

@@ -31,13 +31,9 @@ LEFT = {
     "duplicate-keys": YAML,
     "duplicate-rule-names": MANY,
     "element-too-long": "bytes are not characters",
-    "end-port-before-port": MANY,
     "except-all-in-halves": ADDRESS,
     "except-equal": ADDRESS,
     "except-outside": ADDRESS,
-    "host-bits": ADDRESS,
-    "host-bits-ipv6": ADDRESS,
-    "mapped-address": ADDRESS,
     "merge-key": YAML,
     "not-enforced-yet": "is valid",
     "port-with-point": "80.0 is 80 in JSON",
@@ -45,6 +41,7 @@ LEFT = {
     "syntax": YAML,
 }
 REMEDIES = {
+    "end-port-before-port": "endPort is less than port: exchange them",
     "says-nothing": "write one of exec, files, network, capabilities, operations",
     "rule-matches-nothing": "write paths, notInImage: true or fileless: true",
     "rule-called-default": "choose another name",

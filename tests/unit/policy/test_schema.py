@@ -5,15 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache
+from ipaddress import IPv4Address, IPv6Address, ip_network
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from hypothesis import given, settings
+from hypothesis.strategies import booleans, integers, ip_addresses
+from pydantic_core import PydanticCustomError
 
 from bulkhead.policy.document_reference import page
 from bulkhead.policy.model import KINDS
+from bulkhead.policy.model.texts import NO_CIDR, check_network
 from bulkhead.policy.schema import crd
 from bulkhead.policy.support import unenforced
 from tests.unit.policy.documents import documents
@@ -23,7 +27,7 @@ ALLOWED = frozenset({
     "type", "description", "enum", "default", "format", "pattern", "minimum", "maximum", "minItems", "maxItems",
     "minLength", "maxLength", "minProperties", "maxProperties", "required", "properties", "items",
     "additionalProperties", "x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-map-type",
-    "x-kubernetes-validations", "oneOf", "anyOf", "allOf",
+    "x-kubernetes-validations", "oneOf", "anyOf", "allOf", "not",
 })  # fmt: skip
 TYPES: dict[str, type | tuple[type, ...]] = {
     "object": dict,
@@ -90,6 +94,14 @@ def _joins(value: dict[str, Any], schema: dict[str, Any]) -> bool:
     )
 
 
+def _is_formed(value: str, schema: dict[str, Any]) -> bool:
+    """By pattern, and by none of those of `not`."""
+    refused = (each["pattern"] for each in schema.get("not", {}).get("anyOf", ()))
+    return re.search(schema.get("pattern", ""), value) is not None and not any(
+        re.search(pattern, value) for pattern in refused
+    )
+
+
 def _fits(value: Any, schema: dict[str, Any]) -> bool:
     if not isinstance(value, TYPES[schema["type"]]):
         return False
@@ -103,7 +115,7 @@ def _fits(value: Any, schema: dict[str, Any]) -> bool:
         bounds = schema.get("minItems", 0) <= len(value) <= schema["maxItems"]
         return bounds and all(_fits(entry, schema["items"]) for entry in value)
     if isinstance(value, str):
-        formed = re.search(schema.get("pattern", ""), value) is not None
+        formed = _is_formed(value, schema)
         return formed and value in schema.get("enum", [value]) and len(value) <= schema.get("maxLength", len(value))
     return bool(schema.get("minimum", value) <= value <= schema.get("maximum", value))
 
@@ -113,6 +125,29 @@ def _fits(value: Any, schema: dict[str, Any]) -> bool:
 def test_the_api_server_takes_what_the_parser_takes(document: dict[str, Any]) -> None:
     """Every valid document fits the schema of its kind."""
     assert _fits(document["spec"], _root(document["kind"])["properties"]["spec"])
+
+
+@settings(max_examples=300, deadline=None)
+@given(ip_addresses(), integers(0, 128), booleans())
+def test_no_network_is_refused_that_is_one(address: IPv4Address | IPv6Address, prefix: int, exploded: bool) -> None:
+    """However it is written; an address of one, with bits beyond its prefix, is mostly refused."""
+    network = ip_network((address, min(prefix, address.max_prefixlen)), strict=False)
+    text = network.exploded if exploded else str(network)
+    if network.version == 6 and network.network_address.ipv4_mapped is not None and network.prefixlen >= 96:
+        return
+    assert [pattern for pattern in NO_CIDR if re.search(pattern, text)] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["10.1.2.3/8", "10.0.1.0/16", "10.0.0.1/24", "10.128.0.0/8", "0.1.0.0/0", "1.0.0.0/0", "2001:db8::1/32", "::1/0",
+     "::ffff:10.0.0.0/104", "::ffff:0a00:0/104", "0:0:0:0:0:FFFF:a00:0/104", "0::0:ffff:1:2/128"],
+)  # fmt: skip
+def test_networks_that_are_none_are_refused(text: str) -> None:
+    """By the API server as by us."""
+    assert any(re.search(pattern, text) for pattern in NO_CIDR)
+    with pytest.raises(PydanticCustomError):
+        check_network(text)
 
 
 @pytest.mark.parametrize("path", [*(ROOT / "examples").glob("*.yaml")], ids=lambda path: path.stem)

@@ -13,6 +13,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 MAX_RULES = 10_000
 MAX_PATTERNS = 1_000
 MAX_ITEMS = 256
+MAX_PORTS = 64  # few enough for the API server to compare the ends of each
 
 
 class Model(BaseModel):

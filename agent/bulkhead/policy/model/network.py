@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from pydantic_core import PydanticCustomError
 
-from bulkhead.policy.model.base import MAX_ITEMS, MAX_PATTERNS, MAX_RULES, Model
+from bulkhead.policy.model.base import MAX_ITEMS, MAX_PATTERNS, MAX_PORTS, MAX_RULES, Model
 from bulkhead.policy.model.sections import RuleBase, Section
 from bulkhead.policy.model.selectors import LabelSelector
 from bulkhead.policy.model.texts import Cidr, DnsName, NonEmpty, Port
@@ -117,7 +117,7 @@ class EgressRule(RuleBase):
     )
     ports: Annotated[list[PortRange], NonEmpty] = Field(
         default=[],
-        max_length=MAX_ITEMS,
+        max_length=MAX_PORTS,
         json_schema_extra={"minItems": 1},
         description="Ports. Omitted: every protocol and port.",
     )
@@ -135,7 +135,7 @@ class IngressRule(RuleBase):
     )
     ports: Annotated[list[PortRange], NonEmpty] = Field(
         default=[],
-        max_length=MAX_ITEMS,
+        max_length=MAX_PORTS,
         json_schema_extra={"minItems": 1},
         description="Ports of the container. Omitted: every protocol and port.",
     )

@@ -35,6 +35,16 @@ _PATTERN = rf"/|((/\*\*)?/({_PLAIN}|{_STARRED}))*(/\*\*)?"
 PATTERN = rf"^({_PATTERN})$"
 PROGRAM = rf"^!?({_PATTERN})$"
 CIDR = r"^([0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,2}|[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*/[0-9]{1,3})$"
+# The commonest of what `check_network` refuses, for the API server, which has no words of ours for it: bits beyond the
+# prefix in whole bytes of IPv4, in the last group of IPv6, and IPv6 that stands for IPv4.
+NO_CIDR = (
+    r"^[0-9.]+\.0*[1-9][0-9]*/0*([0-9]|1[0-9]|2[0-4])$",
+    r"^[0-9]+\.[0-9]+\.0*[1-9][0-9]*\.[0-9]+/0*([0-9]|1[0-6])$",
+    r"^[0-9]+\.0*[1-9][0-9.]*/0*[0-8]$",
+    r"^0*[1-9][0-9.]*/0+$",
+    r":0*[1-9A-Fa-f][0-9A-Fa-f]*/0*([0-9]|[1-9][0-9]|10[0-9]|11[0-2])$",
+    r"^((0{1,4}:){5}|((0{1,4}:)+|:):(0{1,4}:)*)[Ff]{4}:([0-9A-Fa-f]{1,4}:[0-9A-Fa-f]{1,4}|[0-9.]+)/",
+)
 
 Items = TypeVar("Items", bound=Sequence[object])
 
@@ -135,7 +145,8 @@ Program = Annotated[
 Capability = Annotated[
     str, Field(max_length=64, json_schema_extra={"pattern": CAPABILITY}), AfterValidator(check_capability)
 ]
-Cidr = Annotated[str, Field(max_length=64, json_schema_extra={"pattern": CIDR}), AfterValidator(check_network)]
+_CIDR_FORM = {"pattern": CIDR, "not": {"anyOf": [{"pattern": pattern} for pattern in NO_CIDR]}}
+Cidr = Annotated[str, Field(max_length=64, json_schema_extra=_CIDR_FORM), AfterValidator(check_network)]
 Port = Annotated[int, Field(json_schema_extra={"minimum": 1, "maximum": 65535}), AfterValidator(check_port)]
 RuleName = Annotated[
     str,
