@@ -95,6 +95,14 @@ def cluster() -> Any:
     return {**json.loads((CACHE / "cluster.json").read_text()), "other_load": before}
 
 
+def scale() -> Any:
+    """Thousands of nodes and policies, at an API server on this machine; it must be built (`make test-cluster`)."""
+    from tests.bench import scale as bench  # noqa: PLC0415
+
+    before = os.getloadavg()[0]
+    return {**bench.measured(), "other_load": before}
+
+
 PARTS: dict[str, Callable[[], Any]] = {
     "compile_s": compile_s,
     "building": building,
@@ -102,6 +110,7 @@ PARTS: dict[str, Callable[[], Any]] = {
     "operation": operation,
     "instructions": instructions,
     "cluster": cluster,
+    "scale": scale,
 }
 
 

@@ -71,6 +71,7 @@ def measured_part(results: Mapping[str, Any]) -> str:
         f"The machine's load average before the cluster was started was {results['cluster']['other_load']:.1f}. The "
         "node is emulated; kubectl, Helm and the control plane are not.",
         table(("what", "measured", "aim", ""), cluster_rows(results["cluster"])),
+        *scale_parts(results["scale"]),
         "### Footprint in the kernel",
         footprint_table(operation),
     ]
@@ -209,6 +210,35 @@ def cluster_rows(cluster: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
         size = cluster["image_bytes"][name] / 1e6
         rows.append((f"image of the {name}, unpacked", f"{size:.0f} MB", f"≤ {aim} MB", met(size <= aim)))
     return rows
+
+
+def scale_parts(scale: Mapping[str, Any]) -> list[str]:
+    """What thousands of nodes and policies cost."""
+    rows = [
+        ("write all policies, eight at once", seconds(scale["policies_written_s"])),
+        ("write all NodeStates, as agents do, eight at once", seconds(scale["nodes_written_s"])),
+        ("API server, resident, before all that", mib(scale["server_empty_mib"])),
+        ("the same with all of it", mib(scale["server_mib"])),
+        ("the same with a controller that watches", mib(scale["server_with_controller_mib"])),
+        ("etcd, resident", mib(scale["store_mib"])),
+        ("controller's start until it and the API server rest", seconds(scale["controller_settled_s"])),
+        ("controller, resident", mib(scale["controller_mib"])),
+        (
+            "requests a second about our objects and leases, when nothing changes",
+            number(scale["idle_requests_a_second"]),
+        ),
+    ]
+    return [
+        "### Many nodes and policies",
+        f"{scale['nodes']:,} NodeStates of twenty policies each, {scale['policies']:,} policies of ten rules each, "
+        f"a real API server and no node. The machine's load average before was {scale['other_load']:.1f}.",
+        table(("what", "measured"), rows),
+    ]
+
+
+def mib(value: float) -> str:
+    """Memory."""
+    return f"{value:,.0f} MiB"
 
 
 def seconds(value: float) -> str:
