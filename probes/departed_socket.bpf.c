@@ -22,6 +22,8 @@ PROGRAM(socket_post_create)(u64 *ctx)
 		return 0;
 	ruling.container = departure->container;
 	set = ruling_of_container(&ruling) ? set_of(&ruling) : 0;
+	if (set)
+		set = set_for_current(&ruling, set);
 	if (!set || !blocks(set->network_unresolved))
 		return 0;
 	report_address(&ruling, &to, set->network_unresolved, RECORD_UNRESOLVED);

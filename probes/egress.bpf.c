@@ -5,6 +5,9 @@
  *                                                                                            judged by the strictest rule
  * connect4, 6    network.egress: TCP connect(), so that the caller gets EPERM at once
  *
+ * Packets do not tell who sends them. Where a set asks for that, the socket does: the hooks of network_kill write down
+ * who used it last, and judge connect() themselves; a socket that nobody used under this epoch is SUBJECT_UNKNOWN's.
+ *
  * A segment of a TCP connection that was judged passes until the policy changes; then the connection is judged again
  * at its next packet. Replies of a server in the container are segments of a connection that its peer opened.
  */
@@ -101,6 +104,25 @@ static always_inline int already_judged(struct __sk_buff *skb, u8 flags, u32 epo
 	return !opens && memory->epoch == epoch;
 }
 
+/* The set's entry for whoever sends a packet. */
+static always_inline struct policy_set *set_of_sender(struct __sk_buff *skb, struct ruling *ruling)
+{
+	struct policy_set *set = set_of(ruling);
+	struct bpf_sock *socket = skb->sk;
+	struct socket_memory *memory = 0;
+	u32 subject = SUBJECT_UNKNOWN;
+
+	if (!set || !(set->flags & SET_HAS_SUBJECTS))
+		return set;
+	if (socket)
+		socket = full_socket(socket);
+	if (socket)
+		memory = socket_storage(MAP(sockets), socket, 0, 0);
+	if (memory && memory->subject >> 32 == ruling->epoch)
+		subject = memory->subject & (MAX_SUBJECTS - 1);
+	return set_for(ruling, subject);
+}
+
 static always_inline int verdict_on_packet(struct network_state *state, u64 decision, u32 bytes)
 {
 	if (blocks(decision)) {
@@ -136,13 +158,13 @@ PROGRAM(egress)(struct __sk_buff *skb)
 		return PASS;
 	if (read_packet(skb, &to, &flags)) {
 		count(STATISTIC_PACKET_UNREADABLE);
-		set = set_of(&ruling);
+		set = set_of_sender(skb, &ruling);
 		decision = set ? set->network_unresolved : 0;
 		report_flags |= RECORD_UNRESOLVED;
 	} else if (to.protocol == IPPROTO_TCP && to.bits == 64 && already_judged(skb, flags, ruling.epoch, &judged)) {
 		decision = 0;
 	} else {
-		decision = decide_address(&ruling, &to);
+		decision = decide_address(&ruling, set_of_sender(skb, &ruling), &to);
 	}
 	decision = without_kill(decision);
 	if (judged && !blocks(decision))
@@ -156,11 +178,15 @@ static always_inline int decide_connect(struct destination *to, u32 type)
 {
 	struct network_state *state = local_storage(MAP(network), 0);
 	struct ruling ruling = { .container = state->container };
+	struct policy_set *set;
 	u64 decision;
 
 	if (type != SOCK_STREAM || !ruling.container || !ruling_of_container(&ruling))
 		return PASS;
-	decision = without_kill(decide_address(&ruling, to));
+	set = set_of(&ruling);
+	if (!set || set->flags & SET_HAS_SUBJECTS) /* judged by socket_connect, which knows who connects */
+		return PASS;
+	decision = without_kill(decide_address(&ruling, set, to));
 	if (!blocks(decision)) /* audited when its first packet leaves */
 		return PASS;
 	report_address(&ruling, to, decision, 0);

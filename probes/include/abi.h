@@ -9,7 +9,7 @@
 #ifndef BULKHEAD_ABI_H
 #define BULKHEAD_ABI_H
 
-#define ABI_VERSION 3u /* raised when a map comes, goes or changes: programs of another version never share maps */
+#define ABI_VERSION 4u /* raised when a map comes, goes or changes: programs of another version never share maps */
 
 /* Limits. Each has its reason in docs/limits.md. */
 #define MAX_CONTAINERS 2048u /* containers under policy on one node; index 0 means "none" */
@@ -167,6 +167,7 @@ struct policy_set {
 	__u32 pad;
 	struct outcome unresolved;               /* where a path cannot be resolved */
 	__u64 network_unresolved;                /* decision where a packet cannot be read */
+	__u64 borrowing;                         /* where a process would act as another's program */
 	__u64 capabilities[CAPABILITIES];        /* decisions by capability number */
 	__u64 operations[PRIVILEGED_OPERATIONS]; /* by enum operation, from OPERATION_PRIVILEGED on */
 	__u64 sockets[SOCKET_DECISIONS];         /* different decisions about sockets, by what stands in socket_cells */
@@ -216,7 +217,7 @@ struct departure {
  */
 struct process_memory {
 	__u64 subject; /* epoch << 32 | subject under that epoch */
-	__u32 tainted; /* 1: it runs code that is not its program's, so it is SUBJECT_UNKNOWN until it executes again */
+	__u32 tainted; /* 1: another program traced it when it executed: it is SUBJECT_UNKNOWN until the next time */
 	__u32 pad;
 };
 
@@ -380,6 +381,7 @@ enum linked {
 	LINKED_WRITE_ELEMENT = 0x7e04,
 };
 #define ELEMENT_BYTES 16u /* struct element, the argument of step() */
+#define SEEKER_BYTES 16u  /* struct seeker, the argument of find_subject() */
 #define NOTICE_BYTES 88u  /* struct notice, the argument of report() and emit() */
 
 /* What was loaded, for whoever comes next. */

@@ -18,19 +18,20 @@ _Static_assert(__builtin_offsetof(struct outcome, strictest) == 104, "struct out
 _Static_assert(__builtin_offsetof(struct outcome, program) == 112, "struct outcome: program");
 _Static_assert(__builtin_offsetof(struct outcome, pad) == 116, "struct outcome: pad");
 
-_Static_assert(sizeof(struct policy_set) == 1216, "struct policy_set: size");
+_Static_assert(sizeof(struct policy_set) == 1224, "struct policy_set: size");
 _Static_assert(__builtin_offsetof(struct policy_set, flags) == 0, "struct policy_set: flags");
 _Static_assert(__builtin_offsetof(struct policy_set, nameless) == 4, "struct policy_set: nameless");
 _Static_assert(__builtin_offsetof(struct policy_set, subject) == 8, "struct policy_set: subject");
 _Static_assert(__builtin_offsetof(struct policy_set, pad) == 12, "struct policy_set: pad");
 _Static_assert(__builtin_offsetof(struct policy_set, unresolved) == 16, "struct policy_set: unresolved");
 _Static_assert(__builtin_offsetof(struct policy_set, network_unresolved) == 136, "struct policy_set: network_unresolved");
-_Static_assert(__builtin_offsetof(struct policy_set, capabilities) == 144, "struct policy_set: capabilities");
-_Static_assert(__builtin_offsetof(struct policy_set, operations) == 656, "struct policy_set: operations");
-_Static_assert(__builtin_offsetof(struct policy_set, sockets) == 784, "struct policy_set: sockets");
-_Static_assert(__builtin_offsetof(struct policy_set, socket_cells) == 1040, "struct policy_set: socket_cells");
-_Static_assert(__builtin_offsetof(struct policy_set, socket_rows) == 1136, "struct policy_set: socket_rows");
-_Static_assert(__builtin_offsetof(struct policy_set, socket_columns) == 1200, "struct policy_set: socket_columns");
+_Static_assert(__builtin_offsetof(struct policy_set, borrowing) == 144, "struct policy_set: borrowing");
+_Static_assert(__builtin_offsetof(struct policy_set, capabilities) == 152, "struct policy_set: capabilities");
+_Static_assert(__builtin_offsetof(struct policy_set, operations) == 664, "struct policy_set: operations");
+_Static_assert(__builtin_offsetof(struct policy_set, sockets) == 792, "struct policy_set: sockets");
+_Static_assert(__builtin_offsetof(struct policy_set, socket_cells) == 1048, "struct policy_set: socket_cells");
+_Static_assert(__builtin_offsetof(struct policy_set, socket_rows) == 1144, "struct policy_set: socket_rows");
+_Static_assert(__builtin_offsetof(struct policy_set, socket_columns) == 1208, "struct policy_set: socket_columns");
 
 _Static_assert(sizeof(struct anchor_key) == 8, "struct anchor_key: size");
 _Static_assert(__builtin_offsetof(struct anchor_key, epoch) == 0, "struct anchor_key: epoch");

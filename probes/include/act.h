@@ -3,8 +3,8 @@
 #ifndef BULKHEAD_ACT_H
 #define BULKHEAD_ACT_H
 
-#include "path.h"
 #include "report.h"
+#include "subject.h"
 
 /* 0 or -EPERM. A process that is to be killed is sent the signal here, before the act; the act is denied too. */
 static always_inline int act(u64 decision)

@@ -31,9 +31,9 @@ static always_inline void set_ipv4(struct destination *to, u32 address)
 	to->address[3] = address;
 }
 
-static always_inline u64 decide_address(struct ruling *ruling, struct destination *to)
+/* `set` is the entry of the subject that sends. */
+static always_inline u64 decide_address(struct ruling *ruling, struct policy_set *set, struct destination *to)
 {
-	struct policy_set *set = set_of(ruling);
 	struct prefix_key prefix = { .prefix_bits = 160 };
 	struct port_key port = { .prefix_bits = to->bits };
 	u32 *peers;

@@ -6,6 +6,8 @@
  * HAVE_CGROUP_STORAGE  BPF_MAP_TYPE_CGRP_STORAGE (Linux 6.2, c4bcfb38a95e): the binding lives on the cgroup. Before,
  *                      a hash by cgroup id, emptied by a program on cgroup_release.
  * HAVE_IDMAPPED_SETATTR  inode_setattr is given the mount's id map as well, before the dentry.
+ * HAVE_DIRECT_FILE_PATH  struct file's f_path is its own member. Linux 7 put it into a union, and what is read through
+ *                      one is not trusted: the path of a file that a process executed is out of reach there.
  */
 #ifndef BULKHEAD_COMPAT_H
 #define BULKHEAD_COMPAT_H
@@ -66,6 +68,25 @@ static always_inline void unbind(struct cgroup *cgroup)
 	u64 id = FIELD(FIELD(cgroup, kn), id);
 
 	map_delete(MAP(bindings), &id);
+}
+
+#endif
+
+#if HAVE_DIRECT_FILE_PATH
+
+/* The file that a process executed, or null where it has none or its path cannot be followed. */
+static always_inline struct file *executable_of(struct task_struct *task)
+{
+	struct mm_struct *memory = FIELD(task, mm);
+
+	return memory ? FIELD(memory, exe_file) : 0;
+}
+
+#else
+
+static always_inline struct file *executable_of(struct task_struct *task)
+{
+	return 0;
 }
 
 #endif

@@ -15,17 +15,6 @@ struct about {
 	u32 number;
 };
 
-/* The running process's ruling and policy set; null where the set has none of `flags`. */
-static always_inline struct policy_set *current_set_with(struct ruling *ruling, u32 flags)
-{
-	struct policy_set *set;
-
-	if (!current_ruling(ruling))
-		return 0;
-	set = set_of(ruling);
-	return set && set->flags & flags ? set : 0;
-}
-
 /* The decision about one of the privileged operations. A constant at each place, so that it is no index to check. */
 static always_inline u64 privileged(struct policy_set *set, u32 operation)
 {

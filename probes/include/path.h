@@ -275,17 +275,6 @@ static always_inline u64 resolve_file(struct file *file, u64 epoch)
 	return state;
 }
 
-/* The running process's ruling and policy set; null where nothing is said about paths. */
-static always_inline struct policy_set *current_path_set(struct ruling *ruling)
-{
-	struct policy_set *set;
-
-	if (!current_ruling(ruling))
-		return 0;
-	set = set_of(ruling);
-	return set && set->flags & SET_HAS_PATHS ? set : 0;
-}
-
 /* What a state answers; never null. The set's own answer where the path could not be resolved. */
 static always_inline struct outcome *outcome_in(u64 state, struct policy_set *set)
 {

@@ -64,6 +64,14 @@ static always_inline struct policy_set *set_of(struct ruling *r)
 	return map_lookup(MAP(sets), &set);
 }
 
+/* The entry of a set for a subject; null where there is none. */
+static always_inline struct policy_set *set_for(struct ruling *r, u32 subject)
+{
+	u32 index = r->set + subject;
+
+	return map_lookup(MAP(sets), &index);
+}
+
 static always_inline u32 verdict_of(u64 decision)
 {
 	return decision & DECISION_VERDICT_MASK;

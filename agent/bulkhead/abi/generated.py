@@ -6,7 +6,7 @@ from typing import Final
 
 from bulkhead.abi.maps import MapDefinition, MapFlag, MapType
 
-ABI_VERSION: Final[int] = 3  # raised when a map comes, goes or changes: programs of another version never share maps
+ABI_VERSION: Final[int] = 4  # raised when a map comes, goes or changes: programs of another version never share maps
 MAX_CONTAINERS: Final[int] = 2048  # containers under policy on one node; index 0 means "none"
 MAX_SETS: Final[int] = 4096  # policy sets held at once, those being replaced included, once a class of subjects
 MAX_SUBJECTS: Final[int] = 64  # classes of acting programs that one policy set tells apart
@@ -71,6 +71,7 @@ RECORD_PATH_IN_FILE_SYSTEM: Final[int] = 16  # the object's path starts at its f
 RECORD_FROM_PACKET: Final[int] = 32  # the process is the one that was running, normally the sender
 STATISTICS: Final[int] = 13
 ELEMENT_BYTES: Final[int] = 16  # struct element, the argument of step()
+SEEKER_BYTES: Final[int] = 16  # struct seeker, the argument of find_subject()
 NOTICE_BYTES: Final[int] = 88  # struct notice, the argument of report() and emit()
 
 
@@ -220,7 +221,7 @@ class Outcome(Structure):
 
 
 class PolicySet(Structure):
-    """struct policy_set, 1216 bytes."""
+    """struct policy_set, 1224 bytes."""
 
     flags: int  # SET_*
     nameless: int  # outcome of files that no path of the container names: pipes, memory files
@@ -228,6 +229,7 @@ class PolicySet(Structure):
     pad: int
     unresolved: Outcome  # where a path cannot be resolved
     network_unresolved: int  # decision where a packet cannot be read
+    borrowing: int  # where a process would act as another's program
     capabilities: Array[c_uint64]  # decisions by capability number
     operations: Array[c_uint64]  # by enum operation, from OPERATION_PRIVILEGED on
     sockets: Array[c_uint64]  # different decisions about sockets, by what stands in socket_cells
@@ -241,6 +243,7 @@ class PolicySet(Structure):
         ("pad", c_uint32),
         ("unresolved", Outcome),
         ("network_unresolved", c_uint64),
+        ("borrowing", c_uint64),
         ("capabilities", c_uint64 * CAPABILITIES),
         ("operations", c_uint64 * PRIVILEGED_OPERATIONS),
         ("sockets", c_uint64 * SOCKET_DECISIONS),
@@ -306,7 +309,7 @@ class ProcessMemory(Structure):
     """struct process_memory, 16 bytes."""
 
     subject: int  # epoch << 32 | subject under that epoch
-    tainted: int  # 1: it runs code that is not its program's, so it is SUBJECT_UNKNOWN until it executes again
+    tainted: int  # 1: another program traced it when it executed: it is SUBJECT_UNKNOWN until the next time
     pad: int
     _fields_ = (
         ("subject", c_uint64),
@@ -592,7 +595,7 @@ MAPS: Final[tuple[MapDefinition, ...]] = (
         name="sets",
         type=MapType.ARRAY,
         key_bytes=4,
-        value_bytes=1216,
+        value_bytes=1224,
         entries=MAX_SETS,
         flags=MapFlag(0),
     ),
@@ -888,6 +891,7 @@ __all__ = [
     "Record",
     "Repeat",
     "RepeatKey",
+    "SEEKER_BYTES",
     "SET_HAS_CAPABILITIES",
     "SET_HAS_NETWORK",
     "SET_HAS_OPERATIONS",

@@ -30,7 +30,15 @@ _STATE_BYTES = 8
 def describe(image: SetImage) -> dict[str, object]:
     """The image as plain data, stable for machines."""
     subjects = [_subject(each) for each in image.subjects]
-    told = subjects[0] if len(subjects) == 1 else {"subjects": subjects, "programs": _programs(image)}
+    told = (
+        subjects[0]
+        if len(subjects) == 1
+        else {
+            "subjects": subjects,
+            "programs": _programs(image),
+            "borrowing": decision_text(image.borrowing),
+        }
+    )
     return {
         "digest": image.digest,
         "flags": [name for name in _FLAGS if image.flags & getattr(abi, name)],

@@ -104,6 +104,7 @@ def place_set(image: SetImage, placement: Placement) -> list[tuple[bytes, bytes]
         entry.unresolved = _outcome(answers.unresolved)
         entry.unresolved.program = abi.SUBJECT_UNKNOWN if len(image.subjects) > 1 else 0
         entry.network_unresolved = answers.network_unresolved
+        entry.borrowing = image.borrowing
         entry.capabilities[:] = list(answers.capabilities)
         entry.operations[:] = list(answers.operations)
         _place_sockets(answers.sockets, entry)

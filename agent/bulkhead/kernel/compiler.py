@@ -47,6 +47,7 @@ def parameters_of(types: KernelTypes) -> Parameters:
         cgroup_storage=types.has_enumerator("bpf_map_type", "BPF_MAP_TYPE_CGRP_STORAGE"),
         idmapped_setattr=types.parameters(f"{LSM_PREFIX}inode_setattr") == _IDMAPPED_SETATTR_PARAMETERS,
         layers_have_paths=types.has_member("backing_file", "user_path"),
+        direct_file_path=types.has_direct_member("file", "f_path"),
     )
 
 

@@ -66,6 +66,8 @@ FIELDS = {
         "real_parent",
         "start_boottime",
         "bpf_storage",
+        "parent",
+        "ptrace",
         "tgid",
         "thread_pid",
     ),

@@ -93,6 +93,10 @@ class KernelTypes:
         """Whether the kernel has a structure with such a member."""
         return structure in self._structures and self.find(self.structure(structure), name) is not None
 
+    def has_direct_member(self, structure: str, name: str) -> bool:
+        """Whether a member is the structure's own, rather than of an anonymous union in it."""
+        return any(member.name == name for member in self._members(self.structure(structure)))
+
     def size(self, found: Type) -> int:
         """Bytes."""
         if found.kind == POINTER:

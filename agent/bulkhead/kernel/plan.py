@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from bulkhead.abi import ELEMENT_BYTES, NOTICE_BYTES, Linked
+from bulkhead.abi import ELEMENT_BYTES, NOTICE_BYTES, SEEKER_BYTES, Linked
 from bulkhead.errors import InternalError
 
 LSM_LIST = Path("/sys/kernel/security/lsm")  # the active ones, where securityfs is mounted
@@ -116,6 +116,11 @@ PROGRAMS = (
     Program("tamper_unlink", "tampering.bpf.c", Kind.LSM, "inode_unlink"),
     Program("tamper_rename", "tampering.bpf.c", Kind.LSM, "inode_rename"),
     Program("tamper_rmdir", "tampering.bpf.c", Kind.LSM, "inode_rmdir"),
+    Program("socket_recvmsg", "network_kill.bpf.c", Kind.LSM),
+    Program("bprm_committed_creds", "subject.bpf.c", Kind.LSM),
+    Program("ptrace_subject", "subject.bpf.c", Kind.LSM, "ptrace_access_check"),
+    Program("task_prctl", "subject.bpf.c", Kind.LSM),
+    Program("fork_subject", "subject.bpf.c", Kind.TRACEPOINT, "sched_process_fork"),
     Program("cgroup_mkdir", "inherit.bpf.c", Kind.TRACEPOINT),
     Program("cgroup_release", "inherit.bpf.c", Kind.TRACEPOINT),
     Program("cgroup_move_task", "depart.bpf.c", Kind.FUNCTION),
@@ -156,6 +161,7 @@ FUNCTIONS = (
     Function("step", Linked.STEP, Linkage.GLOBAL, ELEMENT_BYTES),
     Function("report", Linked.REPORT, Linkage.GLOBAL, NOTICE_BYTES),
     Function("emit", Linked.EMIT, Linkage.GLOBAL, NOTICE_BYTES),
+    Function("find_subject", Linked.FIND_SUBJECT, Linkage.GLOBAL, SEEKER_BYTES),
     Function("resolve_path", Linked.RESOLVE_PATH, Linkage.TRUSTED),
     Function("resolve_dentry", Linked.RESOLVE_DENTRY, Linkage.STATIC),
     Function("walk_up", Linked.WALK_UP, Linkage.CALLBACK),
@@ -176,12 +182,14 @@ class Parameters:
     cgroup_storage: bool
     idmapped_setattr: bool = True
     layers_have_paths: bool = True
+    direct_file_path: bool = True
 
     def defines(self) -> dict[str, int]:
         """The `#define`s, by name."""
         return {
             "HAVE_CGROUP_STORAGE": int(self.cgroup_storage),
             "HAVE_IDMAPPED_SETATTR": int(self.idmapped_setattr),
+            "HAVE_DIRECT_FILE_PATH": int(self.direct_file_path),
         }
 
 

@@ -133,6 +133,32 @@ operation `Map` hold for mapping too, not for starting.
   mapping that were written to are judged as the file they belong to.
 - All that a rule names must hold: `paths` with `notInImage` is about files written below these paths.
 
+## Programs that act
+
+A rule with `by` is about the acts of some programs: those that a pattern of it matches (all, where it has none without
+`!`), less those that a pattern with `!` matches. Patterns are paths like those above.
+
+- **A process is the program whose file it executed**, settled at that moment by the file's place: renaming, replacing
+  or removing the file later changes nothing for those that run it. Its threads and whatever it starts are that
+  program too, until they execute.
+- **A script is its interpreter**, and a program that is started through its loader (`ld.so prog`) is the loader: that
+  is what runs, and whoever may choose its arguments or environment decides what it does. A rule about a script's own
+  path holds for nobody.
+- Processes that run already when a policy arrives, or is changed, are known by the file that they executed; on Linux 7,
+  where the kernel does not let that be followed, they are not known until they execute again.
+- **A process that is not known counts as whatever is stricter**: a Deny, Kill or Audit with `by` holds for it, an Allow
+  with `by` does not. Not known are programs whose path cannot be found out, among them what begins a container or a
+  command in it (runc), and those that another program traced when they executed.
+- Where a policy has rules with `by`, its containers' programs are kept apart: none may attach to another program's
+  processes with ptrace, read or write their memory or take their descriptors, and none may say that it executed
+  another file (PR_SET_MM_EXE_FILE, PR_SET_MM_MAP). Programs for which the same rules hold count as one. What processes
+  do that are under no policy is not refused.
+- What code a program loads is not looked at: a library named in its environment (`LD_PRELOAD`) acts as that program.
+- Whoever may write to a program's file can be that program: protect it with a rule of `files`.
+- In `network.egress` a connection is judged by who connects, and again where another program sends on it or the policy
+  changes. A packet is judged by who used its socket last; one whose sender is not known, such as the kernel's own
+  answer to a ping, as above.
+
 ## Addresses and ports
 
 A rule of `network.egress` matches where one of its peers and one of its ports do. Without `to` it holds for every
@@ -163,8 +189,8 @@ def enforced() -> Iterator[str]:
     yield "| `network.sockets` | `families`, `types` | making the socket fails with EPERM |"
     yield "| `capabilities` | `names` | what needs the capability fails with EPERM |"
     yield "| `operations` | `names` | the call fails with EPERM |"
-    yield "\nEach with every action, `default` and `mode`. Kill also ends the process with SIGKILL; in `network.egress`"
-    yield "that is the one that connects or sends.\n"
+    yield "\nEach with every action, `by`, `default` and `mode`. Kill also ends the process with SIGKILL; in"
+    yield "`network.egress` that is the one that connects or sends.\n"
     yield "## Not enforced yet\n"
     yield "A policy that uses one of these is refused as a whole, with the field's name in the reason:\n"
     yield "| field | what |\n|---|---|"

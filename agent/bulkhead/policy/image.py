@@ -78,7 +78,8 @@ class SetImage:
     (`policy.lower_subjects`); without `by` there is one. Each answer to a path is as many entries of `outcomes`, the
     entry of class c being the c-th of them; an entry has one decision a question (PATH_QUESTIONS of them, operations
     first). The first answer is all zero. `programs` has, for each answer, the class of a program that is executed from
-    such a path. `digest` is equal for equal meaning and input.
+    such a path. `borrowing` is the decision about acting as another's program. `digest` is equal for equal meaning and
+    input.
     """
 
     digest: str
@@ -88,4 +89,5 @@ class SetImage:
     outcomes: tuple[tuple[int, ...], ...]
     programs: tuple[int, ...]
     subjects: tuple[SubjectImage, ...]
+    borrowing: int
     ports: tuple[PortDecision, ...]

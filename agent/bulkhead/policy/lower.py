@@ -17,7 +17,7 @@ from bulkhead.policy.lower_decision import Judge, blocks
 from bulkhead.policy.lower_network import LoweredNetwork, lower_network
 from bulkhead.policy.lower_paths import LoweredPaths, lower_paths
 from bulkhead.policy.lower_sockets import lower_sockets
-from bulkhead.policy.lower_subjects import find_subjects
+from bulkhead.policy.lower_subjects import borrowing_decision, find_subjects
 from bulkhead.policy.merge import PolicySet
 from bulkhead.policy.rules import CapabilityRule, OperationRule, Section
 
@@ -54,6 +54,7 @@ def lower(policy_set: PolicySet, start_groups: Sequence[frozenset[bytes]] = ()) 
         outcomes=paths.outcomes,
         programs=paths.programs,
         subjects=answers,
+        borrowing=borrowing_decision(policy_set),
         ports=network.ports,
     )
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from bulkhead import abi
 from bulkhead.errors import DoesNotFit
 from bulkhead.policy import automaton
+from bulkhead.policy.lower_decision import decision
 from bulkhead.policy.merge import PolicySet
-from bulkhead.policy.rules import ANYONE, Action, Default, Programs
+from bulkhead.policy.rules import ANYONE, Action, Default, Mode, Programs
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,25 @@ def find_subjects(policy_set: PolicySet, start_groups: Sequence[frozenset[bytes]
     if len(holding) > abi.MAX_SUBJECTS:
         raise DoesNotFit("classes of acting programs (by) of one policy set", len(holding), abi.MAX_SUBJECTS)
     return Subjects(tuple(holding), tuple(conditions.values()), patterns, sum(lists.values()), classes)
+
+
+def borrowing_decision(policy_set: PolicySet) -> int:
+    """What is decided where a process would act as another's program, named after the first rule about programs.
+
+    Nothing where there is none; where such rules only report, it is reported.
+    """
+    about = [
+        (number, statement)
+        for number, statement in enumerate(policy_set.statements, start=1)
+        if not isinstance(statement, Default) and statement.programs != ANYONE
+    ]
+    strict = [(number, statement) for number, statement in about if statement.action is not Action.AUDIT]
+    for number, statement in strict:
+        if statement.mode is Mode.ENFORCE:
+            return decision(abi.Verdict.DENY, number)
+    if strict:
+        return decision(abi.Verdict.WOULD_DENY, strict[0][0])
+    return decision(abi.Verdict.ALLOW, audit=about[0][0]) if about else 0
 
 
 def _conditions(policy_set: PolicySet) -> dict[Programs, int]:

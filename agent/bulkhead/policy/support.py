@@ -22,10 +22,6 @@ def _given(field: str) -> Callable[[Any], bool]:
 # (where, field in the document, whether it is used, what is not enforced)
 # A `*` in where stands for every entry of a list.
 _ROWS: tuple[tuple[tuple[str, ...], str, Callable[[Any], bool], str], ...] = (
-    (("exec", "rules", "*"), "by", _given("by"), "the acting program (by)"),
-    (("files", "rules", "*"), "by", _given("by"), "the acting program (by)"),
-    (("capabilities", "rules", "*"), "by", _given("by"), "the acting program (by)"),
-    (("network", "egress", "rules", "*"), "by", _given("by"), "the acting program (by)"),
     (("network", "egress", "rules", "*", "to", "*"), "dns", _given("dns"), "a peer by DNS name"),
     (
         ("network", "egress", "rules", "*", "to", "*"),
@@ -40,8 +36,6 @@ _ROWS: tuple[tuple[tuple[str, ...], str, Callable[[Any], bool], str], ...] = (
         "a peer by labels of namespaces",
     ),
     (("network",), "ingress", _given("ingress"), "the section network.ingress"),
-    (("network", "sockets", "rules", "*"), "by", _given("by"), "the acting program (by)"),
-    (("operations", "rules", "*"), "by", _given("by"), "the acting program (by)"),
 )
 
 

@@ -1,5 +1,6 @@
 #define HAVE_CGROUP_STORAGE 0
 #define HAVE_IDMAPPED_SETATTR 0
+#define HAVE_DIRECT_FILE_PATH 1
 #include "file.bpf.c"
 #include "exec.bpf.c"
 #include "map.bpf.c"
@@ -13,6 +14,7 @@
 #include "socket.bpf.c"
 #include "network_kill.bpf.c"
 #include "tampering.bpf.c"
+#include "subject.bpf.c"
 #include "inherit.bpf.c"
 #include "depart.bpf.c"
 #include "departed_socket.bpf.c"

@@ -14,7 +14,7 @@ from bulkhead import abi
     [
         (abi.ArenaSlot, 8),
         (abi.Outcome, 8 * 12 + 8 + 8 + 4 + 4),
-        (abi.PolicySet, 4 * 4 + (8 * 12 + 8 + 8 + 4 + 4) + 8 + 8 * 64 + 8 * 16 + 8 * 32 + 96 + 64 + 16),
+        (abi.PolicySet, 4 * 4 + (8 * 12 + 8 + 8 + 4 + 4) + 8 + 8 + 8 * 64 + 8 * 16 + 8 * 32 + 96 + 64 + 16),
         (abi.PrefixKey, 4 + 4 + 16),
         (abi.PortKey, 4 + 4 + 1 + 1 + 2),
         (abi.RepeatKey, 3 * 4 + 1 + 1 + 2 + 8 + 8),

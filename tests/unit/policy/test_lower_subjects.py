@@ -143,3 +143,24 @@ def test_the_digest_depends_on_who_a_rule_is_about() -> None:
     assert len(set(digests)) == 3
     again = replace(_RULE, programs=Programs(by=("/b", "/a", "/b")))
     assert merge([PolicyRules(paths=(again,))]).digest == digests[1]
+
+
+@pytest.mark.parametrize(
+    ("mode", "action", "verdict", "audits"),
+    [
+        (Mode.ENFORCE, Action.DENY, abi.Verdict.DENY, False),
+        (Mode.ENFORCE, Action.ALLOW, abi.Verdict.DENY, False),
+        (Mode.AUDIT, Action.KILL, abi.Verdict.WOULD_DENY, False),
+        (Mode.ENFORCE, Action.AUDIT, abi.Verdict.ALLOW, True),
+    ],
+)
+def test_acting_as_another_program_is_denied_where_a_rule_asks(
+    mode: Mode, action: Action, verdict: abi.Verdict, audits: bool
+) -> None:
+    """Denied, or reported where rules about programs only watch; of no interest where no rule is about programs."""
+    policy = PolicyRules(paths=(replace(_RULE, mode=mode, action=action),))
+    word = lower(merge([policy])).borrowing
+    assert word & abi.DECISION_VERDICT_MASK == verdict
+    assert bool(word >> abi.DECISION_AUDIT_SHIFT) is audits
+    anyone = PolicyRules(paths=(replace(_RULE, programs=Programs()),))
+    assert lower(merge([anyone])).borrowing == 0

@@ -89,7 +89,7 @@ def test_mode_is_on_every_statement() -> None:
 
 def test_nothing_is_resolved_to_less_than_it_says() -> None:
     """A policy with a part that is not enforced is an error here, should anyone not have refused it."""
-    body = "  exec: {rules: [{action: Deny, paths: [/a], by: [/b]}]}\n"
+    body = "  exec: {default: Deny}\n  network: {ingress: {default: Deny}}\n"
     (policy,) = parse_text(text_of(body), "f", check_support=False).policies
-    with pytest.raises(InternalError, match=r"spec\.exec\.rules\.0\.by"):
+    with pytest.raises(InternalError, match=r"spec\.network\.ingress"):
         resolve(policy)

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Who acts: the class that a set gives to the program that a process runs (abi.h, "Who acts").
+ *
+ * It is settled when the process executes, from the path of the file whose code it then runs (of a script that is the
+ * interpreter), and kept on the process's first thread, so that its threads share it; a child begins with a copy. A
+ * process that is older than the set, or than its mount table, has its class worked out once from the file that it
+ * executed. Nothing here costs a set anything that does not ask who acts.
+ */
+#ifndef BULKHEAD_SUBJECT_H
+#define BULKHEAD_SUBJECT_H
+
+#include "path.h"
+
+/* The argument of find_subject(). */
+struct seeker {
+	u64 epoch;
+	u32 set;
+	u32 pad;
+};
+_Static_assert(sizeof(struct seeker) == SEEKER_BYTES, "SEEKER_BYTES");
+
+static always_inline struct process_memory *process_of(struct task_struct *leader)
+{
+	if (!FIELD(leader, bpf_storage)) /* nothing is kept on it: no call */
+		return 0;
+	return task_storage(MAP(processes), leader, 0, 0);
+}
+
+/* Write down who a process is from now on. */
+static always_inline void remember_subject(struct task_struct *leader, u64 epoch, u32 subject, u32 tainted)
+{
+	struct process_memory *memory = task_storage(MAP(processes), leader, 0, STORAGE_CREATE);
+
+	if (!memory) {
+		count(STATISTIC_MEMORY_FAILED);
+		return;
+	}
+	memory->subject = epoch << 32 | subject;
+	memory->tainted = tainted;
+}
+
+/* What is kept of a process under an epoch, or -1. */
+static always_inline int known_subject(struct task_struct *leader, u64 epoch)
+{
+	struct process_memory *memory = process_of(leader);
+	u64 subject;
+
+	if (!memory)
+		return -1;
+	if (memory->tainted)
+		return SUBJECT_UNKNOWN;
+	subject = memory->subject;
+	return subject >> 32 == epoch ? (int)(subject & (MAX_SUBJECTS - 1)) : -1;
+}
+
+/* The class of a program whose file's path ends in `state`. */
+static always_inline u32 subject_in(u64 state, struct policy_set *set)
+{
+	if (state == STATE_UNKNOWN || state == STATE_NESTED)
+		return SUBJECT_UNKNOWN;
+	return outcome_in(state, set)->program;
+}
+
+/*
+ * The same of the program that the running process executed before it was looked at. In each program, so without what
+ * makes resolve_file() fast, which the verifier would have to look at, too.
+ */
+static always_inline u32 subject_of_executable(struct task_struct *task, u64 epoch, struct policy_set *set)
+{
+	struct file *file = executable_of(task);
+	struct dentry *dentry;
+	u64 state;
+
+	if (!file || FIELD(task, ptrace)) /* whoever traces it may have done so all along */
+		return SUBJECT_UNKNOWN;
+	dentry = FIELD(file, f_path.dentry);
+	state = state_of_links(dentry, epoch);
+	if (state == STATE_UNKNOWN)
+		state = resolve_whole(dentry, epoch);
+	return subject_in(copied(state), set);
+}
+
+/* A function of its own, so that it takes no room in every program. */
+FUNCTION(find_subject)(struct seeker *who)
+{
+	struct task_struct *task = current_task_struct();
+	struct policy_set *set;
+	u32 index, subject = SUBJECT_UNKNOWN;
+
+	if (!who)
+		return SUBJECT_UNKNOWN;
+	index = who->set;
+	set = map_lookup(MAP(sets), &index);
+	if (set)
+		subject = subject_of_executable(task, who->epoch, set);
+	if (subject != SUBJECT_UNKNOWN)
+		remember_subject(FIELD(task, group_leader), who->epoch, subject, 0);
+	return subject;
+}
+#define FIND_SUBJECT(who) ((u32)((u64 (*)(struct seeker *))LINKED_FIND_SUBJECT)(who))
+
+/* The entry of a set for the running process; `ruling` is the process's. */
+static always_inline struct policy_set *set_for_current(struct ruling *ruling, struct policy_set *set)
+{
+	struct seeker who = { .epoch = ruling->epoch, .set = ruling->set };
+	int known;
+
+	if (!(set->flags & SET_HAS_SUBJECTS))
+		return set;
+	known = known_subject(FIELD(current_task_struct(), group_leader), ruling->epoch);
+	return set_for(ruling, known < 0 ? FIND_SUBJECT(&who) : (u32)known);
+}
+
+/* The running process's ruling, and the set by which it is judged; null where the set has none of `flags`. */
+static always_inline struct policy_set *current_set_with(struct ruling *ruling, u32 flags)
+{
+	struct policy_set *set;
+
+	if (!current_ruling(ruling))
+		return 0;
+	set = set_of(ruling);
+	return set && set->flags & flags ? set_for_current(ruling, set) : 0;
+}
+
+static always_inline struct policy_set *current_path_set(struct ruling *ruling)
+{
+	return current_set_with(ruling, SET_HAS_PATHS);
+}
+
+#endif
