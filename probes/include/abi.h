@@ -379,6 +379,7 @@ enum linked {
 	LINKED_WALK_ANCESTOR = 0x7e02,
 	LINKED_WALK_DOWN = 0x7e03,
 	LINKED_WRITE_ELEMENT = 0x7e04,
+	LINKED_STEP_PIECE = 0x7e05,
 };
 #define ELEMENT_BYTES 16u /* struct element, the argument of step() */
 #define SEEKER_BYTES 16u  /* struct seeker, the argument of find_subject() */

@@ -44,44 +44,74 @@ _Static_assert(sizeof(struct element) == ELEMENT_BYTES, "ELEMENT_BYTES");
 #define STEP_FOUR(i) STEP_ONE(i) STEP_ONE((i) + 1) STEP_ONE((i) + 2) STEP_ONE((i) + 3)
 #define STEP_SIXTEEN(i) STEP_FOUR(i) STEP_FOUR((i) + 4) STEP_FOUR((i) + 8) STEP_FOUR((i) + 12)
 
+/* The state after the first bytes of a name, or all of it; `bytes` says how many can be read, PIECE_BYTES at most. */
+static always_inline u64 step_bytes(struct arena *arena, u64 state, u64 address, u64 left, u32 bytes)
+{
+	u8 name[PIECE_BYTES];
+
+	if (read_kernel(name, bytes, address)) {
+		count(STATISTIC_NAME_UNREADABLE);
+		return STATE_UNKNOWN;
+	}
+	STEP_SIXTEEN(0)
+	STEP_SIXTEEN(16)
+	return state;
+}
+
+/* What is left of a long name. */
+struct rest {
+	u64 address;
+	u64 left;
+	u64 state;
+};
+
+/*
+ * bpf_loop callback: one piece of it. Old verifiers look at the first call only, so that a check that this one passes
+ * would be left out of all others: hence the copies.
+ */
+FUNCTION(step_piece)(u64 i, struct rest *r)
+{
+	u64 state = copied(r->state), left = copied(r->left);
+	u32 zero = 0, bytes = left < PIECE_BYTES ? left : PIECE_BYTES;
+	struct arena *arena = map_lookup(MAP(arena), &zero);
+
+	asm volatile("" : "+r"(bytes));
+	if (!arena || state >= ARENA_LIMIT || !bytes || bytes > PIECE_BYTES)
+		return 1;
+	r->state = step_bytes(arena, state, r->address, left, bytes);
+	r->address += PIECE_BYTES;
+	r->left = left - bytes;
+	return 0;
+}
+
 /*
  * The state after '/' and the name. A global function: verified once, whatever calls it. The name is read in pieces,
  * because stacks are small; a short name lies inside the dentry and a longer one fills the first piece, so that piece
- * is read whole.
+ * is read whole. The others are a callback's, so that the verifier looks at one and not at each.
  */
 FUNCTION(step)(struct element *e)
 {
 	struct arena *arena;
-	u8 name[PIECE_BYTES];
-	u64 state, left, address;
-	u32 zero = 0, piece = PIECE_BYTES;
+	struct rest r;
+	u64 state;
+	u32 zero = 0;
 
 	if (!e)
 		return STATE_UNKNOWN;
 	state = e->state;
-	left = e->bytes;
-	address = e->name;
 	if (is_sink(state))
 		return state;
 	arena = map_lookup(MAP(arena), &zero);
-	if (!arena || state >= ARENA_LIMIT || left > NAME_BYTES)
+	if (!arena || state >= ARENA_LIMIT || e->bytes > NAME_BYTES)
 		return STATE_UNKNOWN;
 	STEP_BYTE('/');
-	for (u32 i = 0; i <= NAME_BYTES / PIECE_BYTES; i++) {
-		if (read_kernel(name, piece, address)) {
-			count(STATISTIC_NAME_UNREADABLE);
-			return STATE_UNKNOWN;
-		}
-		STEP_SIXTEEN(0)
-		STEP_SIXTEEN(16)
-		left -= PIECE_BYTES;
-		address += PIECE_BYTES;
-		piece = left < PIECE_BYTES ? left : PIECE_BYTES;
-		asm volatile("" : "+r"(piece));
-		if (!piece || piece > PIECE_BYTES)
-			break;
-	}
-	return state;
+	r.state = step_bytes(arena, state, e->name, e->bytes, PIECE_BYTES);
+	if (e->bytes <= PIECE_BYTES)
+		return r.state;
+	r.address = e->name + PIECE_BYTES;
+	r.left = e->bytes - PIECE_BYTES;
+	loop(NAME_BYTES / PIECE_BYTES, CALLBACK(LINKED_STEP_PIECE), &r, 0);
+	return r.state;
 }
 #define STEP(e) ((u32)((u64 (*)(struct element *))LINKED_STEP)(e))
 

@@ -83,6 +83,15 @@ static always_inline u64 address_of(const void *pointer)
 	return address;
 }
 
+/* The same number, of which the verifier knows nothing: else it looks at all that follows once for each it may be. */
+static always_inline u64 copied(u64 number)
+{
+	u64 copy = 0;
+
+	read_kernel(&copy, sizeof(copy), (u64)&number);
+	return copy;
+}
+
 static always_inline void count(u32 statistic)
 {
 	u32 zero = 0;

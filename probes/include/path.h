@@ -220,15 +220,6 @@ static always_inline u64 resolve_name(struct dentry *leaf, u64 epoch)
 	return state;
 }
 
-/* The same number, of which the verifier knows nothing: else it looks at all that follows once for each it may be. */
-static always_inline u64 copied(u64 number)
-{
-	u64 copy = 0;
-
-	read_kernel(&copy, sizeof(copy), (u64)&number);
-	return copy;
-}
-
 /* The state that answers for a dentry: after its path, or, if not unknown, after the paths of all of its file's names. */
 static always_inline u64 resolve_here(struct dentry *leaf, u64 epoch, u64 linked)
 {

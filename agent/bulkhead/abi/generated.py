@@ -174,6 +174,7 @@ class Linked(IntEnum):
     WALK_ANCESTOR = 32258
     WALK_DOWN = 32259
     WRITE_ELEMENT = 32260
+    STEP_PIECE = 32261
 
 
 class LayerKind(IntEnum):

@@ -164,6 +164,7 @@ FUNCTIONS = (
     Function("find_subject", Linked.FIND_SUBJECT, Linkage.GLOBAL, SEEKER_BYTES),
     Function("resolve_path", Linked.RESOLVE_PATH, Linkage.TRUSTED),
     Function("resolve_dentry", Linked.RESOLVE_DENTRY, Linkage.STATIC),
+    Function("step_piece", Linked.STEP_PIECE, Linkage.CALLBACK),
     Function("walk_up", Linked.WALK_UP, Linkage.CALLBACK),
     Function("walk_ancestor", Linked.WALK_ANCESTOR, Linkage.CALLBACK),
     Function("walk_down", Linked.WALK_DOWN, Linkage.CALLBACK),

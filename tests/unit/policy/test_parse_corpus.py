@@ -24,7 +24,7 @@ def test_there_is_a_corpus() -> None:
     """An empty directory would make the tests below pass."""
     assert len(VALID) >= 10
     assert len(INVALID) >= 50
-    assert len(NOT_ENFORCED) >= 3
+    assert len(NOT_ENFORCED) >= 2
 
 
 @pytest.mark.parametrize("path", VALID, ids=lambda path: path.stem)
