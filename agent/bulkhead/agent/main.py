@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bulkhead.agent.backlog import reading_early
 from bulkhead.agent.complaints import Complaints
 from bulkhead.agent.drift import DriftCheck
 from bulkhead.agent.names import EnforcerNames
@@ -76,7 +77,8 @@ def _take_over_and_run(settings: AgentSettings, asked: Input, vitals: Vitals) ->
     try:
         node = node_identity(settings.node)
         spool = Spool(settings.paths.spool, node)  # first: it is locked, so that a second agent changes nothing
-        instance = _loaded(settings)
+        with reading_early(settings.paths.pins) as backlog:
+            instance = _loaded(settings)
     except NotEnforceable as error:
         asked.tell_unable(error)
         raise
@@ -86,7 +88,7 @@ def _take_over_and_run(settings: AgentSettings, asked: Input, vitals: Vitals) ->
     reporter = Reporter(EnforcerNames(enforcer), node, [spool], ledger_file.load(ledger_path, node.boot_id))
     pump = Pump(instance, reporter, LedgerKeeper(ledger_path, reporter, node.boot_id, vitals.pump).keep)
     if instance.maps_kept:
-        pump.take_over()
+        pump.take_over(backlog)
     sync, stream = Sync(enforcer, asked.source), _stream(settings, spool)
     drift = DriftCheck(enforcer.repair)
     sync.on_step(drift.step)

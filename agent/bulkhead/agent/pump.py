@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from bulkhead import abi
 from bulkhead.kernel.instance import Instance
@@ -33,13 +33,16 @@ class Pump:
         self._stopping = threading.Event()
         self._swept_at = 0.0
 
-    def take_over(self) -> None:
+    def take_over(self, backlog: Sequence[bytes] = ()) -> None:
         """First, where the maps were kept: tell what happened while nobody read, and nothing twice.
+
+        `backlog` are records that were read already, oldest first (`agent.backlog`).
 
         Repeats are counted since their entry was made, and part of them may have been told: no more than the exact
         counters leave room for.
         """
         counters = self._counters()
+        self._records[:0] = backlog
         self._reader.consume()
         self._pass_on()
         told = self._reporter.ledger.told
