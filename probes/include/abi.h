@@ -9,7 +9,7 @@
 #ifndef BULKHEAD_ABI_H
 #define BULKHEAD_ABI_H
 
-#define ABI_VERSION 3u /* raised when a map comes, goes or changes: programs of another version never share maps */
+#define ABI_VERSION 4u /* raised when a map comes, goes or changes: programs of another version never share maps */
 
 /* Limits. Each has its reason in docs/limits.md. */
 #define MAX_CONTAINERS 2048u /* containers under policy on one node; index 0 means "none" */
@@ -226,6 +226,7 @@ enum built_in {
 	BUILT_IN_OBJECTS = 0xfffff02, /* our maps, programs and links */
 	BUILT_IN_PINS = 0xfffff03,    /* their names in the BPF file system */
 	BUILT_IN_CGROUPS = 0xfffff04, /* files of cgroups that are not the container's own or below it */
+	BUILT_IN_START = 0xfffff05,   /* executing in a container that no agent has told of: start: Strict */
 };
 
 /* What is guarded against tampering. The agent's process is marked in `agents`. */
@@ -356,8 +357,11 @@ enum statistic {
 	STATISTIC_INHERIT_FAILED = 10, /* a child cgroup could not be bound */
 	STATISTIC_PACKET_UNREADABLE = 11,
 	STATISTIC_DEPARTURE_FAILED = 12, /* a thread left its container's cgroups, and its policy with them */
+	STATISTIC_STARTS_REFUSED = 13,   /* executing in a container that no agent has told of */
+	STATISTIC_STARTS_LAPSED = 14,    /* the same, let through: no agent had given a sign for too long */
+	STATISTIC_START_FULL = 15,       /* a container that may start could not be noted */
 };
-#define STATISTICS 13u
+#define STATISTICS 16u
 
 struct statistics {
 	__u64 values[STATISTICS]; /* by enum statistic */

@@ -138,7 +138,7 @@ _Static_assert(__builtin_offsetof(struct record, executable) == 136, "struct rec
 _Static_assert(__builtin_offsetof(struct record, arguments) == 1160, "struct record: arguments");
 _Static_assert(__builtin_offsetof(struct record, object) == 1288, "struct record: object");
 
-_Static_assert(sizeof(struct statistics) == 104, "struct statistics: size");
+_Static_assert(sizeof(struct statistics) == 128, "struct statistics: size");
 _Static_assert(__builtin_offsetof(struct statistics, values) == 0, "struct statistics: values");
 
 _Static_assert(sizeof(struct instance) == 48, "struct instance: size");
@@ -160,5 +160,15 @@ _Static_assert(__builtin_offsetof(struct layer, since_boottime_ns) == 16, "struc
 
 _Static_assert(sizeof(struct writing) == 8, "struct writing: size");
 _Static_assert(__builtin_offsetof(struct writing, boottime_ns) == 0, "struct writing: boottime_ns");
+
+_Static_assert(sizeof(struct start_rule) == 48, "struct start_rule: size");
+_Static_assert(__builtin_offsetof(struct start_rule, below) == 0, "struct start_rule: below");
+_Static_assert(__builtin_offsetof(struct start_rule, sign_ns) == 8, "struct start_rule: sign_ns");
+_Static_assert(__builtin_offsetof(struct start_rule, lapse_ns) == 16, "struct start_rule: lapse_ns");
+_Static_assert(__builtin_offsetof(struct start_rule, state) == 24, "struct start_rule: state");
+_Static_assert(__builtin_offsetof(struct start_rule, state_device) == 32, "struct start_rule: state_device");
+_Static_assert(__builtin_offsetof(struct start_rule, root) == 36, "struct start_rule: root");
+_Static_assert(__builtin_offsetof(struct start_rule, sandboxes) == 40, "struct start_rule: sandboxes");
+_Static_assert(__builtin_offsetof(struct start_rule, pad) == 44, "struct start_rule: pad");
 
 #endif

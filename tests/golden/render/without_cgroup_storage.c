@@ -14,6 +14,7 @@
 #include "network_kill.bpf.c"
 #include "tampering.bpf.c"
 #include "inherit.bpf.c"
+#include "start.bpf.c"
 #include "depart.bpf.c"
 #include "departed_socket.bpf.c"
 #include "egress.bpf.c"

@@ -133,10 +133,16 @@ class ClusterState:
             self._announced[container.id] = (pod, container)
             return self._version + 1
 
-    def announce_all(self, present: Iterable[tuple[Pod, PodContainer]]) -> None:
-        """These are all containers of the runtime."""
+    def announce_all(self, present: Iterable[tuple[Pod, PodContainer]]) -> int:
+        """These are all containers of the runtime; returns the version that has them."""
         with self._changing():
             self._announced = {container.id: (pod, container) for pod, container in present}
+            return self._version + 1
+
+    def announced(self) -> dict[str, Pod]:
+        """The containers that the runtime has, by id, and whose they are."""
+        with self._lock:
+            return {identifier: pod for identifier, (pod, _) in self._announced.items()}
 
     def withdraw(self, container_id: str) -> None:
         """The runtime has removed a container."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from bulkhead.agent.cluster.source import ClusterSource
@@ -19,7 +19,7 @@ from bulkhead.agent.cluster.statement import Enforcement, NodeFacts, Since, node
 from bulkhead.agent.sync import Sync
 from bulkhead.errors import BulkheadError, Unreachable
 from bulkhead.kube.client import Api
-from bulkhead.kube.conditions import condition, now
+from bulkhead.kube.conditions import Condition, condition, now
 from bulkhead.kube.objects import apply, apply_status, object_path
 from bulkhead.log import get_log
 from bulkhead.policy.model import API_VERSION
@@ -27,6 +27,7 @@ from bulkhead.policy.model import API_VERSION
 LOOK_S = 1.0
 PAUSE_S = 10.0  # after a failure
 SEEN_S = 5.0
+STRICT = ("Asked", "a container that no agent has told of does not start")
 READY = ("Enforcing", "what the API server tells is enforced")
 STARTING = ("Starting", "policies and pods have not been listed yet; what an earlier agent enforced goes on")
 
@@ -34,14 +35,23 @@ log = get_log()
 
 
 class Teller:
-    """One agent's statements. `chance` gives numbers from 0 to 1."""
+    """One agent's statements.
+
+    `strict` says whether strict starts hold and if not why, or None; `chance` gives numbers from 0 to 1.
+    """
 
     def __init__(
-        self, api: Api, facts: NodeFacts, state: ClusterState, chance: Callable[[], float] = random.random
+        self,
+        api: Api,
+        facts: NodeFacts,
+        state: ClusterState,
+        strict: Callable[[], tuple[bool, str] | None] = lambda: None,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self._api = api
         self._facts = facts
         self._state = state
+        self._strict = strict
         self._chance = chance
         self._since = Since()
         self._told: dict[str, Any] = {}
@@ -81,8 +91,8 @@ class Teller:
     def _write_node(self, found: Enforcement, ready: bool, reason: str, message: str) -> None:
         time_now = now()
         since = self._since.of("Ready", ready, time_now)
-        ready_condition = condition("Ready", ready, reason, message, since)
-        body = node_state(self._facts, found, ready_condition, self._since, time_now)
+        conditions = [condition("Ready", ready, reason, message, since), *self._strict_starts(time_now)]
+        body = node_state(self._facts, found, conditions, self._since, time_now)
         if body == self._told or self._can_wait(body):
             return
         path = object_path("NodeState", "", self._facts.name)
@@ -90,6 +100,14 @@ class Teller:
             apply(self._api, path, {"apiVersion": API_VERSION, "kind": "NodeState", "metadata": body["metadata"]})
         apply_status(self._api, path, body)
         self._told, self._seen_due_s = body, None
+
+    def _strict_starts(self, time_now: str) -> Iterator[Condition]:
+        """The condition about them, where a namespace asks."""
+        strict = self._strict()
+        if strict:
+            holds, failure = strict
+            told = STRICT if holds else ("NotAsked", failure)
+            yield condition("StrictStarts", holds, *told, self._since.of("StrictStarts", holds, time_now))
 
     def _can_wait(self, body: dict[str, Any]) -> bool:
         """Whether nothing is new but policies that select nothing here, and their time has not come."""
