@@ -20,6 +20,8 @@
 #define ARENA_TAIL 256u      /* slots after the last row, so that adding a byte never leaves the arena */
 #define MAX_ANCHORS 65536u   /* (container, mount) pairs */
 #define MAX_LINKS 16384u     /* files of which rules cover one of several names, of all containers together */
+#define MAX_INODES 65536u    /* that remember something, where BPF LSM is not active */
+#define MAX_SOCKETS 65536u   /* the same of sockets */
 #define MAX_LAYERS 65536u    /* (container, file system) pairs */
 #define MAX_CGROUPS 16384u   /* cgroups of containers, children included; only without cgroup storage */
 #define MAX_PREFIXES 262144u /* network prefixes of all policy sets together */
@@ -185,6 +187,7 @@ struct anchor_key {
 /*
  * A file with several names, one of which a rule covers. The value is the state after all of its covered names; it
  * answers for the file under every name. The inode's memory would not do: it goes when the inode leaves the cache.
+ * In `numbered`, the anchor of an inode where BPF LSM is not active; epoch 0.
  */
 struct link_key {
 	__u32 epoch;

@@ -15,6 +15,8 @@ ARENA_SLOTS: Final[int] = 1572864  # automaton slots of 8 bytes of all policy se
 ARENA_TAIL: Final[int] = 256  # slots after the last row, so that adding a byte never leaves the arena
 MAX_ANCHORS: Final[int] = 65536  # (container, mount) pairs
 MAX_LINKS: Final[int] = 16384  # files of which rules cover one of several names, of all containers together
+MAX_INODES: Final[int] = 65536  # that remember something, where BPF LSM is not active
+MAX_SOCKETS: Final[int] = 65536  # the same of sockets
 MAX_LAYERS: Final[int] = 65536  # (container, file system) pairs
 MAX_CGROUPS: Final[int] = 16384  # cgroups of containers, children included; only without cgroup storage
 MAX_PREFIXES: Final[int] = 262144  # network prefixes of all policy sets together
@@ -633,7 +635,7 @@ MAPS: Final[tuple[MapDefinition, ...]] = (
         type=MapType.INODE_STORAGE,
         key_bytes=4,
         value_bytes=48,
-        entries=0,
+        entries=MAX_INODES,
         flags=MapFlag.NO_PREALLOC,
     ),
     MapDefinition(
@@ -651,7 +653,7 @@ MAPS: Final[tuple[MapDefinition, ...]] = (
         type=MapType.INODE_STORAGE,
         key_bytes=4,
         value_bytes=8,
-        entries=0,
+        entries=MAX_INODES,
         flags=MapFlag.NO_PREALLOC,
     ),
     MapDefinition(
@@ -736,12 +738,30 @@ MAPS: Final[tuple[MapDefinition, ...]] = (
         flags=MapFlag.NO_PREALLOC,
     ),
     MapDefinition(
+        identifier=0x4232,
+        name="numbered",
+        type=MapType.HASH,
+        key_bytes=16,
+        value_bytes=4,
+        entries=MAX_LINKS,
+        flags=MapFlag.NO_PREALLOC,
+    ),
+    MapDefinition(
+        identifier=0x4233,
+        name="blank",
+        type=MapType.ARRAY,
+        key_bytes=4,
+        value_bytes=48,
+        entries=1,
+        flags=MapFlag(0),
+    ),
+    MapDefinition(
         identifier=0x4210,
         name="sockets",
         type=MapType.SK_STORAGE,
         key_bytes=4,
         value_bytes=16,
-        entries=0,
+        entries=MAX_SOCKETS,
         flags=MapFlag.NO_PREALLOC,
     ),
     MapDefinition(
@@ -855,6 +875,7 @@ __all__ = [
     "MAX_CONTAINERS",
     "MAX_COUNTERS",
     "MAX_GUARDED",
+    "MAX_INODES",
     "MAX_LAYERS",
     "MAX_LINKS",
     "MAX_OUTCOMES",
@@ -862,6 +883,7 @@ __all__ = [
     "MAX_PREFIXES",
     "MAX_REPEATS",
     "MAX_SETS",
+    "MAX_SOCKETS",
     "MAX_SUBJECTS",
     "NAME_BYTES",
     "NOTICE_BYTES",
