@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bulkhead.cli import _parser, events_collector
+from bulkhead.cli import events_collector, program_parser
 from bulkhead.kube import reviews
 from tests.cluster.chart.objects import CHART, NAMESPACE, Object, Objects, Render
 
@@ -32,7 +32,7 @@ def pod(objects: Objects, kind: str, component: str) -> Object:
 def options(objects: Objects, kind: str, component: str) -> dict[str, Any]:
     """What `bulkhead` understands of the container's arguments."""
     arguments = pod(objects, kind, component)["containers"][0]["args"]
-    return vars(_parser(arguments[0]).parse_args(arguments))
+    return vars(program_parser(arguments[0]).parse_args(arguments))
 
 
 def test_the_agent_understands_its_arguments(render: Render) -> None:
@@ -155,7 +155,7 @@ def test_the_controller_understands_its_arguments(render: Render) -> None:
     """It finds this release's agents and no others, and its own lease, which it may change."""
     objects = render(release="my-bulkhead")
     arguments = objects["Deployment", "my-bulkhead-controller"]["spec"]["template"]["spec"]["containers"][0]["args"]
-    understood = vars(_parser("controller").parse_args(arguments))
+    understood = vars(program_parser("controller").parse_args(arguments))
     selector = dict(pair.split("=") for pair in understood["agents"].split(","))
     agents = objects["DaemonSet", "my-bulkhead-agent"]["spec"]["template"]["metadata"]["labels"]
     assert selector.items() <= agents.items()
@@ -292,7 +292,7 @@ def test_uninstall_finds_the_arguments_to_extend(render: Render) -> None:
     (container,) = pod(render(), *AGENT)["containers"]
     assert "initContainers" not in pod(render(), *AGENT)
     arguments = [*container["args"], "--remove"]
-    assert _parser("agent").parse_args(arguments).remove is True
+    assert program_parser("agent").parse_args(arguments).remove is True
 
 
 def test_the_agent_has_no_right_without_a_reason(render: Render) -> None:
