@@ -72,11 +72,11 @@ struct rest {
 FUNCTION(step_piece)(u64 i, struct rest *r)
 {
 	u64 state = copied(r->state), left = copied(r->left);
-	u32 zero = 0, bytes = left < PIECE_BYTES ? left : PIECE_BYTES;
-	struct arena *arena = map_lookup(MAP(arena), &zero);
+	u32 bytes = left < PIECE_BYTES ? left : PIECE_BYTES;
+	struct arena *arena = MAP_VALUE(arena);
 
 	asm volatile("" : "+r"(bytes));
-	if (!arena || state >= ARENA_LIMIT || !bytes || bytes > PIECE_BYTES)
+	if (state >= ARENA_LIMIT || !bytes || bytes > PIECE_BYTES)
 		return 1;
 	r->state = step_bytes(arena, state, r->address, left, bytes);
 	r->address += PIECE_BYTES;
@@ -94,15 +94,14 @@ FUNCTION(step)(struct element *e)
 	struct arena *arena;
 	struct rest r;
 	u64 state;
-	u32 zero = 0;
 
 	if (!e)
 		return STATE_UNKNOWN;
 	state = e->state;
 	if (is_sink(state))
 		return state;
-	arena = map_lookup(MAP(arena), &zero);
-	if (!arena || state >= ARENA_LIMIT || e->bytes > NAME_BYTES)
+	arena = MAP_VALUE(arena);
+	if (state >= ARENA_LIMIT || e->bytes > NAME_BYTES)
 		return STATE_UNKNOWN;
 	STEP_BYTE('/');
 	r.state = step_bytes(arena, state, e->name, e->bytes, PIECE_BYTES);
@@ -119,13 +118,12 @@ FUNCTION(step)(struct element *e)
 static always_inline u64 outcome_of(u64 state)
 {
 	struct arena *arena;
-	u32 zero = 0;
 
 	if (is_sink(state))
 		return state & ~STATE_SINK;
-	arena = map_lookup(MAP(arena), &zero);
+	arena = MAP_VALUE(arena);
 	asm volatile("" : "+r"(state));
-	if (!arena || state >= ARENA_LIMIT)
+	if (state >= ARENA_LIMIT)
 		return ~STATE_SINK;
 	return ((struct arena_slot *)((char *)arena + state))->check & ~STATE_SINK;
 }
