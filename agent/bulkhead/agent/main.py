@@ -30,7 +30,7 @@ from bulkhead.kernel.preflight import require_bpf_lsm
 from bulkhead.log import get_log
 from bulkhead.monitoring.checks import Heartbeat
 from bulkhead.report import ledger_file
-from bulkhead.report.channel import TlsFiles, open_channel
+from bulkhead.report.channel import Tls, open_channel
 from bulkhead.report.identity import NodeIdentity
 from bulkhead.report.reconcile import CounterName
 from bulkhead.report.reporter import Reporter
@@ -55,7 +55,7 @@ class AgentSettings:
 
     node: str
     collector: str = ""
-    tls: TlsFiles | None = None
+    tls: Tls | None = None
     paths: Paths = field(default_factory=Paths)
     ready: Path | None = None
     monitoring: str = ""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from bulkhead.errors import UsageError
 
 if TYPE_CHECKING:
+    from bulkhead.agent.cluster.certificate import AgentCertificate
     from bulkhead.agent.source import Input
     from bulkhead.report.channel import TlsFiles
     from bulkhead.settings import Paths
@@ -63,6 +64,10 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--tls-ca", metavar="FILE", type=Path, help="authority of the collector's certificate, PEM")
     parser.add_argument("--tls-cert", metavar="FILE", type=Path, help="one's own certificate, PEM")
     parser.add_argument("--tls-key", metavar="FILE", type=Path, help="its key, PEM")
+    parser.add_argument(
+        "--certificates", default="", metavar="NAMESPACE/NAME",
+        help="get one's certificate from the controller of that release instead",
+    )  # fmt: skip
     parser.set_defaults(run=run)
 
 
@@ -85,15 +90,17 @@ def run(arguments: argparse.Namespace) -> int:
 
         remove_and_wait(paths, arguments.ready_file, arguments.monitoring)
         return 0
+    certificate = _certificate(arguments, paths)
     settings = AgentSettings(
         node=arguments.node,
         collector=arguments.collector,
-        tls=_tls(arguments),
+        tls=certificate or _tls(arguments),
         paths=paths,
         ready=arguments.ready_file,
         monitoring=arguments.monitoring,
     )
-    run_agent(settings, _standalone(arguments, paths) if arguments.policies else _cluster(arguments, paths))
+    asked = _standalone(arguments, paths) if arguments.policies else _cluster(arguments, paths, certificate)
+    run_agent(settings, asked)
     return 0
 
 
@@ -106,7 +113,7 @@ def _standalone(arguments: argparse.Namespace, paths: Paths) -> Input:
     return StandaloneInput(PolicyFolder(arguments.policies, labels, paths.state / "policies"), arguments.cgroup)
 
 
-def _cluster(arguments: argparse.Namespace, paths: Paths) -> Input:
+def _cluster(arguments: argparse.Namespace, paths: Paths, certificate: AgentCertificate | None) -> Input:
     from bulkhead.agent.cluster.input import ClusterInput, ClusterSettings  # noqa: PLC0415
     from bulkhead.agent.cluster.starting import FailurePolicy  # noqa: PLC0415
     from bulkhead.agent.cluster.statement import NodeFacts  # noqa: PLC0415
@@ -120,7 +127,21 @@ def _cluster(arguments: argparse.Namespace, paths: Paths) -> Input:
         nri=arguments.nri,
         start_failure_policy=FailurePolicy(arguments.start_failure_policy),
     )
-    return ClusterInput(connect(arguments.kubeconfig), facts, settings)
+    return ClusterInput(connect(arguments.kubeconfig), facts, settings, certificate)
+
+
+def _certificate(arguments: argparse.Namespace, paths: Paths) -> AgentCertificate | None:
+    """What the controller issues; None where it is not asked. Raises UsageError."""
+    if not arguments.certificates:
+        return None
+    if arguments.policies or arguments.tls_ca or arguments.tls_cert or arguments.tls_key:
+        raise UsageError("--certificates goes neither with files of one's own nor with --policies: give one of them")
+    from bulkhead.agent.cluster.certificate import AgentCertificate  # noqa: PLC0415
+    from bulkhead.certificates.names import names_of  # noqa: PLC0415
+    from bulkhead.kube.client import connect  # noqa: PLC0415
+
+    names = names_of(arguments.certificates)
+    return AgentCertificate(connect(arguments.kubeconfig), names, arguments.node, paths.state / "certificate.json")
 
 
 def _tls(arguments: argparse.Namespace) -> TlsFiles | None:

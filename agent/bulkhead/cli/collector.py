@@ -59,6 +59,10 @@ def add_parser(subparsers: Subparsers) -> None:
         help="only clients whose certificate has this common name may deliver; may be repeated",
     )  # fmt: skip
     parser.add_argument(
+        "--tls-agent-nodes", dest="named_nodes", action="store_true",
+        help="only for the node that their certificate names",
+    )  # fmt: skip
+    parser.add_argument(
         "--tls-reader", dest="readers", metavar="NAME", action="append", default=[],
         help="only those may read; may be repeated",
     )  # fmt: skip
@@ -94,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
         listen=arguments.listen,
         store=arguments.store,
         tls=TlsFiles(arguments.tls_client_ca, arguments.tls_cert, arguments.tls_key),
-        roles=roles(arguments.agents, arguments.readers),
+        roles=roles(arguments.agents, arguments.readers, arguments.named_nodes),
         monitoring=arguments.monitoring,
         tokens=token_readers(arguments),
         limits=StoreLimits(retain_s=arguments.retain, retain_bytes=arguments.retain_bytes),

@@ -1,4 +1,4 @@
-"""`bulkhead controller`: keeps the status of policies true. Next step: `bulkhead.controller.main`."""
+"""`bulkhead controller`: keeps the status of policies true, issues certificates. Next step: `controller.main`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bulkhead.controller.certificates import CertificateSettings
+
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 EXAMPLE = """\
@@ -16,6 +18,14 @@ example:
 
 Any number may run: one is elected, the others wait. Nothing that is enforced depends on them.
 """
+LONGEST_HOURS = 720  # a node that is taken over speaks for itself for so long after it was found out
+
+
+def hours(text: str) -> int:
+    """A number of hours."""
+    if not text.isdecimal() or not 1 <= int(text) <= LONGEST_HOURS:
+        raise argparse.ArgumentTypeError(f"{text!r}: write a number of hours from 1 to {LONGEST_HOURS}")
+    return int(text)
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -33,6 +43,14 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--agents", default="app.kubernetes.io/component=agent", metavar="SELECTOR", help="of their pods (%(default)s)"
     )
+    parser.add_argument(
+        "--certificates", default="", metavar="NAMESPACE/NAME",
+        help="issue certificates: the release's namespace, and the first part of its objects' names",
+    )  # fmt: skip
+    parser.add_argument(
+        "--certificate-hours", type=hours, default=24, metavar="HOURS",
+        help="for which an agent's certificate is valid (%(default)s)",
+    )  # fmt: skip
     parser.add_argument("--monitoring", default="", metavar="ADDRESS", help="host:port to tell health and metrics at")
     parser.add_argument("--kubeconfig", type=Path, metavar="FILE", help="how to reach the API server from outside")
     parser.set_defaults(run=run)
@@ -47,6 +65,21 @@ def run(arguments: argparse.Namespace) -> int:
 
     configure()
     lease = LeaseName(arguments.namespace, arguments.lease, arguments.name)
-    settings = ControllerSettings(lease, arguments.agents, arguments.monitoring)
+    settings = ControllerSettings(lease, arguments.agents, arguments.monitoring, certificates(arguments))
     Controller(connect(arguments.kubeconfig), settings).run()
     return 0
+
+
+def certificates(arguments: argparse.Namespace) -> CertificateSettings | None:
+    """What is issued; None where nothing is. Raises UsageError."""
+    if not arguments.certificates:
+        return None
+    from datetime import timedelta  # noqa: PLC0415
+
+    from bulkhead.certificates.authority import Terms  # noqa: PLC0415
+    from bulkhead.certificates.names import names_of  # noqa: PLC0415
+    from bulkhead.controller.certificates import CertificateSettings  # noqa: PLC0415
+
+    return CertificateSettings(
+        names_of(arguments.certificates), Terms(agent=timedelta(hours=arguments.certificate_hours))
+    )

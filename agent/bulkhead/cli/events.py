@@ -36,11 +36,11 @@ examples:
   %(prog)s --namespace shop --collector collector.example:7445 --tls-ca ca.pem --token-file token
 
 Without --collector it speaks to the collector of the cluster that the kubeconfig names, by way of the API server, with
-the certificate in its Secret bulkhead-client-tls; without a kubeconfig to one at 127.0.0.1:7443. It needs the rights to
-list pods, get that Secret and create pods/portforward in the collector's namespace. Who may not read the Secret shows
-the collector the token of the kubeconfig or of the pod's service account, or the one of --token-file, where readers
-with tokens are served: that takes the right to get ConfigMap bulkhead-collector-ca instead (or --tls-ca), and to
-watch violations.bulkhead.dev in the namespace asked for, or in all.
+the certificate in its Secret bulkhead-client-cert; without a kubeconfig to one at 127.0.0.1:7443. It needs the
+rights to list pods, get that Secret and create pods/portforward in the collector's namespace. Who may not read the
+Secret shows the collector the token of the kubeconfig or of the pod's service account, or the one of --token-file,
+where readers with tokens are served: that takes the right to get ConfigMap bulkhead-collector-ca instead (or --tls-ca),
+and to watch violations.bulkhead.dev in the namespace asked for, or in all.
 
 Of a cluster's collector it shows the violations of pods in the namespace of the context, or in -n; -A shows those of
 all namespaces and of what is in none, such as processes of nodes. Of another collector it shows all without -n. Gaps,

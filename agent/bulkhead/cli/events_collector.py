@@ -26,7 +26,7 @@ NAMESPACE = "bulkhead-system"
 SELECTOR = "app.kubernetes.io/name=bulkhead,app.kubernetes.io/component=collector"
 PORT, TOKEN_PORT = 7443, 7445
 LOCAL, LOCAL_FOR_TOKENS = f"127.0.0.1:{PORT}", f"127.0.0.1:{TOKEN_PORT}"
-SECRET = "bulkhead-client-tls"
+SECRET = "bulkhead-client-cert"
 AUTHORITY = "bulkhead-collector-ca"  # a ConfigMap: what it holds is no secret
 SERVER_NAME = "bulkhead-collector"  # one of those that the chart's certificate is for
 REMEDY = "the chart makes it; name its namespace with --collector-namespace, or give --tls-ca, --tls-cert, --tls-key"

@@ -17,6 +17,7 @@ class Why(StrEnum):
     """Why a caller was refused. The words are a label of a metric."""
 
     CERTIFICATE = "certificate"
+    NODE = "node"
     TOKEN = "token"
     RIGHT = "right"
     UNREACHABLE = "unreachable"

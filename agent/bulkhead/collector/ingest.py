@@ -17,7 +17,7 @@ from google.protobuf.message import DecodeError
 from bulkhead.collector.access import Why
 from bulkhead.collector.arrival import Source, survey
 from bulkhead.collector.commits import Commits
-from bulkhead.collector.roles import Role
+from bulkhead.collector.roles import Role, left_s
 from bulkhead.collector.store import Store, StoreFull
 from bulkhead.errors import BulkheadError
 from bulkhead.log import get_log
@@ -64,7 +64,12 @@ class Ingest:
             source = await self._greet(requests, context)
             with self._counted():
                 receiving = asyncio.create_task(self._receive(source, requests, futures))
-                await first_failure(receiving, asyncio.create_task(acknowledge(futures, context)))
+                async with asyncio.timeout(left_s(context)):
+                    await first_failure(receiving, asyncio.create_task(acknowledge(futures, context)))
+        except TimeoutError:
+            await context.abort(
+                grpc.StatusCode.UNAUTHENTICATED, "the certificate has ended: connect with its successor"
+            )
         except Refused as error:
             self.refused += 1
             log.warning("agent_refused", peer=context.peer(), reason=str(error))
@@ -90,6 +95,7 @@ class Ingest:
         if message.WhichOneof("kind") != "hello":
             raise Refused("the first message must be a Hello")
         source = check_hello(message.hello)
+        await self._role.require_node(context, source.node)
         durable = self._store.durable(source)
         log.info("agent_connected", node=source.node, boot_id=source.boot_id, durable=durable, peer=context.peer())
         await context.write(CollectorMessage(welcome=Welcome(durable_sequence=durable, schema_version=SCHEMA_VERSION)))

@@ -23,6 +23,7 @@ from bulkhead.collector.grants import Grants, Reviewer
 from bulkhead.collector.ingest import Ingest
 from bulkhead.collector.readers import Violations
 from bulkhead.collector.roles import Roles
+from bulkhead.collector.serving import Serving, serving
 from bulkhead.collector.store import Store
 from bulkhead.collector.tokens import TokenAuthorizer
 from bulkhead.collector.vitals import Vitals
@@ -30,7 +31,7 @@ from bulkhead.errors import UsageError
 from bulkhead.log import get_log
 from bulkhead.monitoring.exposition import Reader
 from bulkhead.monitoring.server import MonitoringServer
-from bulkhead.report.channel import TlsFiles, read_pem
+from bulkhead.report.channel import TlsFiles
 from bulkhead.settings import BATCH_BYTES_LIMIT, GrantLimits, StoreLimits
 from bulkhead.v1.violations_pb2_grpc import add_ViolationsServicer_to_server
 
@@ -89,10 +90,10 @@ class Collector:
 
     def __init__(self, options: CollectorOptions, open_store: Callable[[Path, StoreLimits], Store] = Store) -> None:
         self._options = options
-        self._credentials = credentials(options.tls)
+        self._serving = serving(options.tls)
         if options.roles != EVERYBODY and options.tls.authority is None:
             raise UsageError("names of clients need certificates of theirs: give the authority that signs them, too")
-        if options.tokens and self._credentials is None:
+        if options.tokens and self._serving is None:
             raise UsageError("who shows a token must know to whom: give a certificate and a key, too")
         self.store = open_store(options.store, options.limits)
         self.vitals = Vitals()
@@ -114,29 +115,29 @@ class Collector:
         self._tasks = [asyncio.create_task(commits.run()), asyncio.create_task(self.vitals.run())]
         server = grpc.aio.server(options=OPTIONS)
         server.add_generic_rpc_handlers((ingest.handler(),))
-        self.port = await self._open(server, readers[0], self._options.listen, self._credentials)
+        self.port = await self._open(server, readers[0], self._options.listen, self._serving)
         if tokens:
             grants = Grants(tokens.reviewer, tokens.limits)
             self._ends.callback(grants.close)
             readers.append(Violations(self.store, commits, limits, TokenAuthorizer(grants)))
             server = grpc.aio.server(options=TOKEN_OPTIONS, maximum_concurrent_rpcs=TOKEN_CALLS)
-            own = credentials(replace(self._options.tls, authority=None))
+            own = serving(replace(self._options.tls, authority=None))
             self.token_port = await self._open(server, readers[1], tokens.listen, own)
             self.vitals.exposition.add(tokens.samples)
+        if self._serving:
+            self.vitals.exposition.add(self._serving.samples)
         for server in self._servers:
             await server.start()
         self.vitals.watch(self.store, limits.retain_bytes, commits, ingest, readers)
         log.info("collector_started", listen=self._options.listen, port=self.port, store=str(self._options.store))
 
-    async def _open(
-        self, server: grpc.aio.Server, readers: Violations, listen: str, own: grpc.ServerCredentials | None
-    ) -> int:
+    async def _open(self, server: grpc.aio.Server, readers: Violations, listen: str, own: Serving | None) -> int:
         """Puts readers and health on a server, and the server on a port. Ends everything where that cannot be."""
         self._servers.append(server)
         add_ViolationsServicer_to_server(readers, server)
         add_HealthServicer_to_server(self.vitals.servicer, server)
         try:
-            return server.add_secure_port(listen, own) if own else server.add_insecure_port(listen)
+            return server.add_secure_port(listen, own.credentials()) if own else server.add_insecure_port(listen)
         except RuntimeError as error:
             await self.stop()
             raise UsageError(f"{listen}: cannot listen there; nothing was received") from error
@@ -154,19 +155,6 @@ class Collector:
         await asyncio.wait(self._tasks)
         await asyncio.to_thread(self.store.close)
         log.info("collector_stopped", store=str(self._options.store))
-
-
-def credentials(tls: TlsFiles) -> grpc.ServerCredentials | None:
-    """Server credentials, or None without a certificate. Raises UsageError for a combination that would not protect."""
-    if tls.certificate is None and tls.key is None:
-        if tls.authority is not None:
-            raise UsageError("client certificates need TLS: give a certificate and a key, too")
-        return None
-    if tls.certificate is None or tls.key is None:
-        raise UsageError("a TLS certificate and its key go together: give both or neither")
-    pair = (read_pem(tls.key), read_pem(tls.certificate))
-    authority = read_pem(tls.authority) if tls.authority else None
-    return grpc.ssl_server_credentials([pair], authority, require_client_auth=authority is not None)
 
 
 async def serve(options: CollectorOptions) -> None:

@@ -1,7 +1,8 @@
-"""`bulkhead controller`: wait to be elected, then keep the status of every policy true.
+"""`bulkhead controller`: wait to be elected, then keep the status of every policy true, and issue certificates.
 
 Only who leads watches anything: a replica that waits costs the API server one small request every few seconds. A
-leader that loses its Lease ends, and is started anew as one that waits. Next step: `controller.state`.
+leader that loses its Lease ends, and is started anew as one that waits. Next step: `controller.state`, and
+`controller.issuing` for certificates.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
 
+from bulkhead.controller.certificates import CertificateSettings
+from bulkhead.controller.issuing import Issuing
 from bulkhead.controller.state import KINDS, ControllerState
 from bulkhead.controller.telling import OLDEST_S, Teller
+from bulkhead.kube import signing
 from bulkhead.kube.client import Api
 from bulkhead.kube.lease import Lease, LeaseName
 from bulkhead.kube.metrics import client_samples
@@ -34,11 +38,15 @@ log = get_log()
 
 @dataclass(frozen=True)
 class ControllerSettings:
-    """`agents` selects the agents' pods, in the namespace of `lease`; `monitoring` is host:port, or empty."""
+    """`agents` selects the agents' pods, in the namespace of `lease`; `monitoring` is host:port, or empty.
+
+    `certificates`: None where they are somebody else's.
+    """
 
     lease: LeaseName
     agents: str = "app.kubernetes.io/component=agent"
     monitoring: str = ""
+    certificates: CertificateSettings | None = None
 
 
 class Controller:
@@ -52,6 +60,9 @@ class Controller:
         self._teller = Teller(api, self._state, self._rounds)
         self._stopping = threading.Event()
         self._watches = {kind: self._watch(kind) for kind in sorted(KINDS)}
+        self._issuing = Issuing(api, settings.certificates) if settings.certificates else None
+        if self._issuing:
+            self._watches[signing.KIND] = self._issuing.watch
 
     def run(self) -> None:
         """Until SIGTERM or SIGINT. Raises `Unreachable` where the Lease was lost."""
@@ -70,6 +81,8 @@ class Controller:
         """End soon."""
         self._stopping.set()
         self._state.changed.set()
+        if self._issuing:
+            self._issuing.wake()
         for watch in self._watches.values():
             watch.stop()
 
@@ -86,6 +99,8 @@ class Controller:
         yield Sample(catalog.NODES, nodes)
         yield Sample(catalog.STATUS_WRITES, self._teller.writes)
         yield Sample(catalog.STATUS_FAILURES, self._teller.failures)
+        if self._issuing:
+            yield from self._issuing.samples()
         yield from client_samples(self._api, self._watches)
 
     def _lead(self, supervisor: Supervisor) -> None:
@@ -94,6 +109,8 @@ class Controller:
         for kind, watch in self._watches.items():
             supervisor.start(f"watch {kind}", watch.run)
         supervisor.start("telling", partial(self._teller.run, self._stopping))
+        if self._issuing:
+            supervisor.start("certificates", partial(self._issuing.run, self._stopping))
         self._lease.keep(self._stopping)
 
     def _unheard(self) -> str:

@@ -25,6 +25,7 @@ KINDS = {
     "Secret": (CORE, "secrets", True),
     "ConfigMap": (CORE, "configmaps", True),
     "Lease": ("/apis/coordination.k8s.io/v1", "leases", True),
+    "CertificateSigningRequest": ("/apis/certificates.k8s.io/v1", "certificatesigningrequests", False),
     "Event": ("/apis/events.k8s.io/v1", "events", True),
 }
 

@@ -73,6 +73,26 @@ WATCH_ERRORS = _counter(
 )
 CLIENT = (API_REQUESTS, WATCH_SYNCED, WATCH_SILENCE, WATCH_EVENTS, WATCH_LISTS, WATCH_ERRORS)
 
+# Certificates
+
+WHOSE = "`authority`, `agent`, `collector`, `client`"
+CERTIFICATE_EXPIRY = _gauge("certificate_expiry_timestamp_seconds", "When a certificate ends.", of=WHOSE)
+CERTIFICATE_RENEWAL = _gauge(
+    "certificate_renewal_timestamp_seconds", "When it should be replaced, at two thirds of its time.", of=WHOSE
+)
+CERTIFICATE_FAILURES = _counter(
+    "certificate_failures", "Attempts to get, issue or renew certificates that failed; each is made again."
+)
+CERTIFICATES_ISSUED = _counter("certificates_issued", "Certificates that the controller has signed.", of=WHOSE)
+CERTIFICATES_REFUSED = _counter(
+    "certificate_requests_refused",
+    "Requests that the controller has refused: `account`, of somebody who is no agent; `node`, with a token that is "
+    "bound to no node; `request`, not as agents make them.",
+    reason="`account`, `node`, `request`",
+)
+CERTIFICATE = (CERTIFICATE_EXPIRY, CERTIFICATE_RENEWAL)
+ISSUING = (*CERTIFICATE, CERTIFICATE_FAILURES, CERTIFICATES_ISSUED, CERTIFICATES_REFUSED)
+
 # The agent's
 
 CONTAINERS = _gauge(
@@ -134,9 +154,10 @@ QUEUE = _gauge("collector_queue_batches", "Batches received that wait for their 
 REFUSED = _counter("collector_refused_streams", "Streams of agents that were ended for what they sent.")
 REFUSED_CALLERS = _counter(
     "collector_refused_callers",
-    "Callers that may not deliver or read, and readers that may no longer: `certificate`, of another name; `token`, "
+    "Callers that may not deliver or read, and readers that may no longer: `certificate`, of another name; `node`, "
+    "another than the certificate's; `token`, "
     "none or not valid; `right`, missing; `unreachable`, the API server; `busy`, too many newcomers at once.",
-    reason="`certificate`, `token`, `right`, `unreachable`, `busy`",
+    reason="`certificate`, `node`, `token`, `right`, `unreachable`, `busy`",
 )
 STORE_BYTES = _gauge("collector_store_bytes", "Bytes of the store's files.")
 STORE_LIMIT = _gauge("collector_store_limit_bytes", "How many there may be before the oldest go.")
@@ -159,7 +180,7 @@ CONTROLLER = (LEADING, JUDGED, NODES, STATUS_WRITES, STATUS_FAILURES)
 
 # What each program has
 PROGRAMS: dict[str, tuple[Metric, ...]] = {
-    "agent": (*PROGRAM, *AGENT, *CLIENT),
-    "collector": (*PROGRAM, *COLLECTOR, API_REQUESTS),
-    "controller": (*PROGRAM, *CONTROLLER, *CLIENT),
+    "agent": (*PROGRAM, *AGENT, *CERTIFICATE, CERTIFICATE_FAILURES, *CLIENT),
+    "collector": (*PROGRAM, *COLLECTOR, *CERTIFICATE, CERTIFICATE_FAILURES, API_REQUESTS),
+    "controller": (*PROGRAM, *CONTROLLER, *ISSUING, *CLIENT),
 }

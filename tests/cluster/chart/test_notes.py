@@ -23,7 +23,7 @@ def notes(helm: Any, release: str, namespace: str, values: dict[str, Any]) -> st
     [
         ("bulkhead", "bulkhead-system", {}, "bulkhead events --follow\n"),
         ("bulkhead", "other", {}, "bulkhead events --follow --collector-namespace other\n"),
-        ("my", "other", {}, "kubectl -n other get secret my-bulkhead-client-tls -o"),
+        ("my", "other", {}, "kubectl -n other get secret my-bulkhead-client-cert -o"),
         ("my", "other", {}, "kubectl -n other port-forward service/my-bulkhead-collector 7443 &"),
         ("bulkhead", "other", OWN, "bulkhead events --follow --collector localhost:7443 --tls-ca ca.crt"),
     ],
@@ -42,7 +42,7 @@ def test_the_way_to_the_events_fits_the_release(
         ({"uninstall": {"enabled": False}}, "leaves policies in force on all nodes", "takes all policies out"),
         ({"collector": {"persistence": {"enabled": False}}}, "keeps violations in an emptyDir", "so does Persistent"),
         ({}, "so does PersistentVolumeClaim bulkhead-collector", "in an emptyDir"),
-        ({}, "Whoever may read Secret bulkhead-client-tls can do so", "token of the cluster"),
+        ({}, "Whoever may read Secret bulkhead-client-cert can do so", "token of the cluster"),
         ({"collector": {"tokens": {"enabled": True}}}, "ClusterRole bulkhead-violations-viewer", "in an emptyDir"),
         ({"collector": {"persistence": {"keep": False}}}, "The CRDs and your policies stay.", "so does Persistent"),
     ],

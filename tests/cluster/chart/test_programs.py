@@ -5,7 +5,6 @@ Next step: `bulkhead.cli` for the options, docs/threat-model.md for what the rig
 
 from __future__ import annotations
 
-import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -46,14 +45,32 @@ def test_the_agent_understands_its_arguments(render: Render) -> None:
             "state": Path("/srv/bulkhead"),
             "pins": Path("/sys/fs/bpf/other"),
             "monitoring": "0.0.0.0:7444",
-            "tls_ca": TLS / "ca.crt",
-            "tls_cert": TLS / "tls.crt",
-            "tls_key": TLS / "tls.key",
+            "certificates": f"{NAMESPACE}/bulkhead",
+            "tls_ca": None,
+            "tls_cert": None,
+            "tls_key": None,
             "remove": False,
             "nri": Path("/var/run/nri/nri.sock"),
             "start_failure_policy": "Fail",
         }.items()
     )
+
+
+def test_the_agent_reads_certificates_of_ones_own(render: Render) -> None:
+    """From the files of a Secret; then nobody issues any, and nobody has the rights to."""
+    own = {"tls": {"existingSecrets": {"collector": "a", "agent": "b"}}}
+    objects = render(own)
+    told = options(objects, *AGENT)
+    assert told["certificates"] == ""
+    assert [told[name] for name in ("tls_ca", "tls_cert", "tls_key")] == [
+        TLS / name for name in ("ca.crt", "tls.crt", "tls.key")
+    ]
+    assert {"name": "tls", "secret": {"secretName": "b", "defaultMode": 0o400}} in pod(objects, *AGENT)["volumes"]
+    assert options(objects, *CONTROLLER)["certificates"] == ""
+    assert options(objects, *COLLECTOR)["named_nodes"] is False
+    roles = [found for (kind, _), found in objects.items() if kind in ("Role", "ClusterRole")]
+    resources = {resource for role in roles for rule in role["rules"] for resource in rule["resources"]}
+    assert not {"secrets", "configmaps", "signers", "certificatesigningrequests"} & resources
 
 
 def test_the_agent_does_without_the_runtime(render: Render) -> None:
@@ -77,6 +94,9 @@ def test_the_collector_understands_its_arguments(render: Render) -> None:
             "tls_client_ca": TLS / "ca.crt",
             "tls_cert": TLS / "tls.crt",
             "tls_key": TLS / "tls.key",
+            "agents": ["bulkhead-agent"],
+            "readers": ["bulkhead-client"],
+            "named_nodes": True,
         }.items()
     )
 
@@ -126,15 +146,10 @@ def test_who_may_view_a_namespace_may_view_its_violations(render: Render) -> Non
 
 
 def test_readers_with_tokens_are_told_whom_to_trust(render: Render) -> None:
-    """In a ConfigMap where the chart makes the certificates; it holds no key."""
-    objects = render(TOKENS)
-    data = objects["ConfigMap", events_collector.AUTHORITY]["data"]
-    assert data.keys() == {"ca.crt"}
-    secret = objects["Secret", "bulkhead-collector-tls"]["data"]["ca.crt"]
-    assert data["ca.crt"].strip().encode() == base64.b64decode(secret).strip()
+    """In a ConfigMap that the controller fills, unless certificates are somebody's own."""
+    assert ("ConfigMap", events_collector.AUTHORITY) in render(TOKENS)
     own = {"existingSecrets": {"collector": "a", "agent": "b"}}
     assert ("ConfigMap", events_collector.AUTHORITY) not in render({**TOKENS, "tls": own})
-    assert ("ConfigMap", events_collector.AUTHORITY) not in render()
 
 
 def test_a_network_policy_lets_readers_with_tokens_in(render: Render) -> None:
@@ -162,7 +177,8 @@ def test_the_controller_understands_its_arguments(render: Render) -> None:
     assert selector["app.kubernetes.io/instance"] == "my-bulkhead"
     assert (understood["namespace"], understood["lease"]) == (NAMESPACE, "my-bulkhead-controller")
     rules = objects["Role", "my-bulkhead-controller"]["rules"]
-    assert [rule["resourceNames"] for rule in rules if "update" in rule["verbs"]] == [["my-bulkhead-controller"]]
+    leases = [rule for rule in rules if rule["resources"] == ["leases"] and "update" in rule["verbs"]]
+    assert [rule["resourceNames"] for rule in leases] == [["my-bulkhead-controller"]]
 
 
 def test_a_controller_alone_has_no_disruption_budget(render: Render) -> None:
@@ -171,7 +187,7 @@ def test_a_controller_alone_has_no_disruption_budget(render: Render) -> None:
 
 
 def test_agents_write_nodestates_only(render: Render) -> None:
-    """What is said of policies comes from the controller, which writes nothing else."""
+    """And ask for certificates. What is said of policies comes from the controller, which writes nothing else."""
     objects = render()
 
     def written(component: str) -> set[str]:
@@ -179,16 +195,18 @@ def test_agents_write_nodestates_only(render: Render) -> None:
         changes = {"create", "update", "patch"}
         return {resource for rule in rules if changes & set(rule["verbs"]) for resource in rule["resources"]}
 
-    assert written("agent") == {"nodestates", "nodestates/status"}
-    assert written("controller") == {"securitypolicies/status", "clustersecuritypolicies/status", "events"}
+    requests = "certificatesigningrequests"
+    assert written("agent") == {"nodestates", "nodestates/status", requests}
+    answers = {f"{requests}/approval", f"{requests}/status"}
+    assert written("controller") == {"securitypolicies/status", "clustersecuritypolicies/status", "events"} | answers
 
 
 def test_agents_read_what_policies_select_by(render: Render) -> None:
-    """Pods, namespaces and nodes, as lists and watches only; no single object, and nothing else of the cluster."""
+    """Pods, namespaces and nodes, as lists and watches only; no single object but its request for a certificate."""
     rules = render()["ClusterRole", "bulkhead-agent"]["rules"]
     core = [(set(rule["resources"]), set(rule["verbs"])) for rule in rules if rule["apiGroups"] == [""]]
     assert core == [({"pods", "namespaces", "nodes"}, {"list", "watch"})]
-    assert {group for rule in rules for group in rule["apiGroups"]} == {"", "bulkhead.dev"}
+    assert {group for rule in rules for group in rule["apiGroups"]} == {"", "bulkhead.dev", "certificates.k8s.io"}
 
 
 def test_events_finds_what_the_chart_makes(render: Render) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.chart.objects import CHART, NAMESPACE, Object, Objects, Render
+from tests.cluster.chart.objects import CHART, NAMESPACE, Object, Render
 
 OWN_SECRETS = {"collector": "own-collector", "agent": "own-agent", "client": "own-client"}
 STORES = {
@@ -25,7 +25,7 @@ CLUSTER_WIDE = {
 }  # fmt: skip
 TOKENS = {
     ("ClusterRole", "bulkhead-collector"), ("ClusterRoleBinding", "bulkhead-collector"),
-    ("ClusterRole", "bulkhead-violations-viewer"), ("ConfigMap", "bulkhead-collector-ca"),
+    ("ClusterRole", "bulkhead-violations-viewer"),
 }  # fmt: skip
 COMBINATIONS = [*product(STORES, (False, True), (False, True), (False, True), ("1.29.0", "1.36.0-vendor.1"))]
 
@@ -61,14 +61,17 @@ def expected(
         ("Deployment", "bulkhead-collector"),
         ("Service", "bulkhead-collector"),
     }
-    secrets = {("Secret", f"bulkhead-{who}-tls") for who in OWN_SECRETS}
+    issued = {
+        *(("Secret", f"bulkhead-{what}") for what in ("authority", "collector-cert", "client-cert")),
+        ("ConfigMap", "bulkhead-collector-ca"), ("Role", "bulkhead-agent"), ("RoleBinding", "bulkhead-agent"),
+    }  # fmt: skip
     hooks = {(kind, "bulkhead-uninstall") for kind in ("ServiceAccount", "Role", "RoleBinding", "Job")}
     return (
         always
         | controller
         | (policies if kubernetes != "1.29.0" else set())
         | ({("PersistentVolumeClaim", "bulkhead-collector")} if store == "claim" else set())
-        | (set() if own_secrets else secrets)
+        | (set() if own_secrets else issued)
         | (
             {("NetworkPolicy", f"bulkhead-{who}") for who in ("agent", "collector", "controller")}
             if network_policy
@@ -90,13 +93,6 @@ def references(found: Object) -> Iterator[tuple[str, str]]:
             yield "PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]
     for each in [found["roleRef"], *found["subjects"]] if "roleRef" in found else []:
         yield each["kind"], each["name"]
-
-
-def without_certificates(objects: Objects) -> Objects:
-    """The objects, less what is made anew each time."""
-    kept = {name: found for name, found in objects.items() if name[0] != "Secret"}
-    del kept["Deployment", "bulkhead-collector"]["spec"]["template"]["metadata"]["annotations"]["checksum/tls"]
-    return kept
 
 
 @pytest.mark.parametrize("combination", COMBINATIONS, ids=lambda each: "-".join(map(str, each)))
@@ -133,7 +129,7 @@ def test_tokens_add_what_is_for_them(render: Render) -> None:
         assert objects[name]["metadata"].get("namespace") == (None if name[0] in CLUSTER_WIDE else NAMESPACE)
         assert objects[name]["metadata"]["labels"]["app.kubernetes.io/instance"] == "bulkhead"
     names = {name for _, name in render({"collector": {"tokens": {"enabled": True}}}, release="my")}
-    assert {"my-bulkhead-violations-viewer", "my-bulkhead-collector-ca", "my-bulkhead-collector"} <= names
+    assert {"my-bulkhead-violations-viewer", "my-bulkhead-collector"} <= names
 
 
 def test_selectors_select_their_pods_only(render: Render) -> None:
@@ -172,7 +168,16 @@ def test_names_follow_the_release(release: str, values: dict[str, Any], prefix: 
     objects = render(values, release=release)
     assert {name for _, name in objects} == {
         f"{prefix}-{suffix}"
-        for suffix in ("agent", "collector", "controller", "uninstall", "agent-tls", "collector-tls", "client-tls")
+        for suffix in (
+            "agent",
+            "collector",
+            "controller",
+            "uninstall",
+            "authority",
+            "collector-cert",
+            "client-cert",
+            "collector-ca",
+        )  # fmt: skip
     }
     agent = objects["DaemonSet", f"{prefix}-agent"]["spec"]["template"]["spec"]["containers"][0]
     assert f"{prefix}-collector.{NAMESPACE}.svc:7443" in agent["args"]
@@ -180,14 +185,8 @@ def test_names_follow_the_release(release: str, values: dict[str, Any], prefix: 
 
 
 def test_rendering_is_deterministic(render: Render) -> None:
-    """Twice the same, but for certificates: an upgrade without a change restarts nothing."""
-    assert without_certificates(render()) == without_certificates(render())
-
-
-def test_own_secrets_make_it_deterministic_altogether(render: Render) -> None:
-    """What tools need that render the chart without the cluster."""
-    values = {"tls": {"existingSecrets": OWN_SECRETS}}
-    assert render(values) == render(values)
+    """Twice the same, also for tools that render without the cluster: an upgrade without a change changes nothing."""
+    assert render() == render()
 
 
 def test_the_users_own_reach_the_objects(render: Render) -> None:

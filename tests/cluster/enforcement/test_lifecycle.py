@@ -159,7 +159,7 @@ def test_a_container_that_starts_anew_is_enforced_while_nobody_can_be_asked(shop
 @pytest.mark.parametrize("value", ["agent.podAnnotations.try=1"])
 def test_an_upgrade_leaves_enforcement_and_certificates(shop: Shop, subscriber: Subscriber, value: str) -> None:
     """New agents take over; the subscriber's certificates are the old ones, so it goes on."""
-    secret = ("get", "secret", "bulkhead-client-tls", "--namespace", NAMESPACE, "--output=jsonpath={.data}")
+    secret = ("get", "secret", "bulkhead-client-cert", "--namespace", NAMESPACE, "--output=jsonpath={.data}")
     before = shop.cluster.kubectl(*secret)
     install(shop.cluster, "--set-string", value)
     assert shop.cluster.kubectl(*secret) == before

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
 
 import pytest
 
+from bulkhead.agent.cluster.certificate import AgentCertificate
 from bulkhead.agent.cluster.input import ClusterInput, ClusterSettings
 from bulkhead.agent.cluster.statement import NodeFacts
 from bulkhead.agent.drift import DriftCheck
 from bulkhead.agent.source import Assignment
 from bulkhead.agent.sync import Sync
 from bulkhead.agent.vitals import CURRENT_S, LOOK_S, Vitals
+from bulkhead.certificates.authority import Leaf, Usage, issue, make_authority
+from bulkhead.certificates.names import Names, node_uri
+from bulkhead.certificates.pair import pem
 from bulkhead.enforcement.enforcer import Enforcer
 from bulkhead.errors import DoesNotFit, Unreachable
 from bulkhead.kube.client import connect
@@ -30,6 +36,15 @@ from tests.unit.monitoring.asking import ask, families, served, values
 from tests.unit.report.samples import NODE, entry
 
 UNREACHABLE = "127.0.0.1:1"  # nobody listens there
+
+
+def certificate_of(node: str) -> dict[str, str]:
+    """What an agent that was here before has left."""
+    now, hours = datetime.now(UTC), timedelta(hours=24)
+    authority = make_authority(now, hours, "bulkhead")
+    certificate, key = issue(authority, Leaf("agent", (node_uri(node),), Usage.CLIENT, hours), now)
+    parts = {"certificate": certificate, "key": key, "authorities": pem(authority.certificate)}
+    return {name: text.decode() for name, text in parts.items()}
 
 
 class StubbornEnforcer:
@@ -164,7 +179,10 @@ def test_metrics_are_those_of_the_catalog(sync: Sync, tmp_path: Path, monkeypatc
         "contexts: [{name: x, context: {cluster: x, user: x}}]\n"
         f"clusters: [{{name: x, cluster: {{server: 'http://{UNREACHABLE}'}}}}]\n"
     )
-    asked = ClusterInput(connect(kubeconfig), NodeFacts("vm0", "6.12", "boot"), ClusterSettings(tmp_path / "accepted"))
+    api, kept = connect(kubeconfig), tmp_path / "certificate.json"
+    kept.write_text(json.dumps(certificate_of("vm0")))
+    certificate = AgentCertificate(api, Names("ns", "bulkhead"), "vm0", kept)
+    asked = ClusterInput(api, NodeFacts("vm0", "6.12", "boot"), ClusterSettings(tmp_path / "accepted"), certificate)
     asked._state.replace("SecurityPolicy", [policy(), broken(name="other", uid="p-2")])
     reflector = asked._watching._reflectors["Pod"]
     reflector._sleep = lambda _: None

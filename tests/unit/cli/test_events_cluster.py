@@ -151,9 +151,9 @@ def test_the_clusters_collector_is_found(cluster: Server, collector: Running, ce
     assert shown() == [1, 2]
     labels = {"labelSelector": "app.kubernetes.io/name=bulkhead,app.kubernetes.io/component=collector"}
     assert [(path, query) for _, path, query, _ in cluster.requests] == [
-        ("/api/v1/namespaces/bulkhead-system/secrets/bulkhead-client-tls", {}),
+        ("/api/v1/namespaces/bulkhead-system/secrets/bulkhead-client-cert", {}),
         ("/api/v1/namespaces/bulkhead-system/pods", labels),
-        ("/api/v1/namespaces/bulkhead-system/secrets/bulkhead-client-tls", {}),
+        ("/api/v1/namespaces/bulkhead-system/secrets/bulkhead-client-cert", {}),
         ("/api/v1/namespaces/bulkhead-system/pods", labels),
         ("/api/v1/namespaces/bulkhead-system/pods/bulkhead-collector-0/portforward", {"ports": "7443"}),
     ]
@@ -232,8 +232,12 @@ def test_a_collector_of_another_name_is_not_trusted(
 @pytest.mark.parametrize(
     ("answer", "error", "words"),
     [
-        (refused(404, "not found"), UsageError, "Secret bulkhead-system/bulkhead-client-tls is not there: .*--tls-ca"),
-        (refused(403, "you?"), Unreachable, "secrets/bulkhead-client-tls: 403: you?"),
+        (
+            refused(404, "not found"),
+            UsageError,
+            "Secret bulkhead-system/bulkhead-client-cert is not there: .*--tls-ca",
+        ),
+        (refused(403, "you?"), Unreachable, "secrets/bulkhead-client-cert: 403: you?"),
         (answered({"kind": "Secret"}), UsageError, r"lacks ca.crt, tls.crt, tls.key: .*--collector-namespace"),
         (answered({"kind": "Secret", "data": {"ca.crt": "?"}}), UsageError, "not base64"),
     ],
@@ -311,7 +315,7 @@ def test_whoever_may_not_read_the_secret_shows_the_kubeconfigs_token(
     cluster.script = [*start, *carried(collector.token_address)]
     assert shown("--namespace", "shop") == [1]
     paths = [path.removeprefix("/api/v1/namespaces/bulkhead-system/") for _, path, _, _ in cluster.requests]
-    assert paths[:2] == ["secrets/bulkhead-client-tls", "configmaps/bulkhead-collector-ca"]
+    assert paths[:2] == ["secrets/bulkhead-client-cert", "configmaps/bulkhead-collector-ca"]
     assert cluster.requests[-1][2] == {"ports": "7445"}
     told = capsys.readouterr().err
     assert "showing the API server's token to the collector" in told

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
 
+from bulkhead.certificates.names import Names
+from bulkhead.certificates.pair import Facts
+from bulkhead.controller.certificates import CertificateSettings
 from bulkhead.controller.main import Controller, ControllerSettings
 from bulkhead.controller.state import KINDS, ControllerState
 from bulkhead.controller.telling import Teller
@@ -107,7 +111,12 @@ def test_a_policy_that_went_meanwhile_holds_nothing_up(api: RecordingApi) -> Non
 
 def test_metrics_are_those_of_the_catalog(api: RecordingApi) -> None:
     """All of them and no others; who waits to lead is ready, who leads only when it has heard everything."""
-    controller = Controller(cast(Api, api), ControllerSettings(LeaseName("ns", "lease", "me")))
+    certificates = CertificateSettings(Names("ns", "bulkhead"))
+    controller = Controller(
+        cast(Api, api), ControllerSettings(LeaseName("ns", "lease", "me"), certificates=certificates)
+    )
+    assert controller._issuing is not None
+    controller._issuing._keeper._facts["client"] = Facts(datetime.now(UTC), datetime.now(UTC), frozenset())
     api.requests.count("GET", 200)
     for kind in KINDS:
         controller._watches[kind].counters.last_contact = 1.0

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from bulkhead.agent.cluster.certificate import AgentCertificate
 from bulkhead.agent.cluster.source import ClusterSource
 from bulkhead.agent.cluster.starting import FailurePolicy, Starting
 from bulkhead.agent.cluster.state import ClusterState
@@ -39,7 +40,10 @@ class ClusterSettings:
 class ClusterInput:
     """What one node's agent hears from the API server and from the container runtime, and tells them."""
 
-    def __init__(self, api: Api, facts: NodeFacts, settings: ClusterSettings) -> None:
+    def __init__(
+        self, api: Api, facts: NodeFacts, settings: ClusterSettings, certificate: AgentCertificate | None = None
+    ) -> None:
+        self._certificate = certificate
         self._state = ClusterState(settings.kept)
         self._watching = Watching(api, self._state, facts.name)
         self._teller = Teller(api, facts, self._state)
@@ -58,6 +62,8 @@ class ClusterInput:
         tasks = {**self._watching.tasks(), "telling": lambda: self._teller.run(self.source, sync)}
         if starting := self._starting:
             tasks["starting"] = lambda: starting.run(sync)
+        if self._certificate:
+            tasks["certificate"] = self._certificate.run
         return tasks
 
     def samples(self) -> Iterator[Sample]:
@@ -67,6 +73,8 @@ class ClusterInput:
             sum(each.accepted is not None for each in known), sum(bool(each.problems) for each in known)
         )
         yield from self._watching.samples()
+        if self._certificate:
+            yield from self._certificate.samples()
 
     def stop(self) -> None:
         """End them soon."""
@@ -74,6 +82,8 @@ class ClusterInput:
         self._teller.stop()
         if self._starting:
             self._starting.stop()
+        if self._certificate:
+            self._certificate.stop()
 
     def tell_unable(self, error: BulkheadError) -> None:
         """The node cannot enforce: its NodeState says so."""

@@ -1,28 +1,26 @@
 {{/*
-Certificates of the collector, the agents and subscribers, all of one authority.
-
-Three Secrets and the collector's pod need the same ones, so they are made once a rendering and kept beside the values.
-An authority is as good as its key is secret: the key is used here and forgotten.
+Certificates of the collector, the agents and subscribers. The controller issues them into objects that the chart makes
+empty and leaves alone afterwards (docs/adr/0019-certificates.md), unless there are Secrets of your own.
 */}}
 
-{{/* Whether the chart makes certificates: "true" or nothing. Fails where only some Secrets are given. */}}
-{{- define "bulkhead.tls.made" -}}
+{{/* Whether the controller issues certificates: "true" or nothing. Fails where only some Secrets are given. */}}
+{{- define "bulkhead.tls.issued" -}}
 {{- $given := .Values.tls.existingSecrets -}}
 {{- if ne (empty $given.collector) (empty $given.agent) -}}
 {{- fail "tls.existingSecrets: collector and agent go together, because one authority signs both: give both or neither" -}}
 {{- end -}}
 {{- if and $given.client (not $given.agent) -}}
-{{- fail "tls.existingSecrets.client: without collector and agent the chart makes all three certificates; give all or none" -}}
+{{- fail "tls.existingSecrets.client: without collector and agent the controller issues all certificates; give all or none" -}}
 {{- end -}}
 {{- if not $given.agent }}true{{ end -}}
 {{- end -}}
 
-{{/* Name of a Secret: (list . "agent"). Nothing for a client's where collector and agent are given and it is not. */}}
+{{/* Name of the Secret of the collector or of subscribers: (list . "client"). Nothing where it is yours and not given. */}}
 {{- define "bulkhead.tls.secret" -}}
 {{- $root := index . 0 -}}
 {{- $who := index . 1 -}}
-{{- if include "bulkhead.tls.made" $root -}}
-{{- include "bulkhead.fullname" $root }}-{{ $who }}-tls
+{{- if include "bulkhead.tls.issued" $root -}}
+{{- include "bulkhead.fullname" $root }}-{{ $who }}-cert
 {{- else -}}
 {{- get $root.Values.tls.existingSecrets $who -}}
 {{- end -}}
@@ -39,40 +37,12 @@ nobody has said it; then any certificate of the authority does.
 {{- default $made (get $root.Values.tls.commonNames $who) -}}
 {{- end -}}
 
-{{/* Sets .Values.certificates to collector, agent, client: each the data of its Secret, in base64. */}}
-{{- define "bulkhead.certificates" -}}
-{{- if not (hasKey .Values "certificates") -}}
-{{- $kept := dict -}}
-{{- range $who := list "collector" "agent" "client" -}}
-{{- with lookup "v1" "Secret" $.Release.Namespace (include "bulkhead.tls.secret" (list $ $who)) -}}
-{{- $_ := set $kept $who (pick .data "tls.crt" "tls.key" "ca.crt") -}}
-{{- end -}}
-{{- end -}}
-{{- if lt (len $kept) 3 -}}
-{{- include "bulkhead.certificates.issue" (list . $kept) -}}
-{{- end -}}
-{{- $_ := set .Values "certificates" $kept -}}
-{{- end -}}
+{{/* What programs find everything by: --certificates of agent and controller. */}}
+{{- define "bulkhead.tls.release" -}}
+{{ .Release.Namespace }}/{{ include "bulkhead.fullname" . }}
 {{- end -}}
 
-{{/* Fills a dictionary with new certificates: (list . $dictionary). P-256, because RSA keys take seconds to make. */}}
-{{- define "bulkhead.certificates.issue" -}}
-{{- $root := index . 0 -}}
-{{- $issued := index . 1 -}}
-{{- $days := int $root.Values.tls.validityDays -}}
-{{- $name := include "bulkhead.fullname" $root -}}
-{{- $host := include "bulkhead.collector.host" $root -}}
-{{- $authority := genCAWithKey (printf "%s-ca" $name) $days (genPrivateKey "ecdsa") -}}
-{{- range $who := list "collector" "agent" "client" -}}
-{{- $own := printf "%s-%s" $name $who -}}
-{{- $names := list $own -}}
-{{- $addresses := list -}}
-{{- if eq $who "collector" -}}
-{{- /* bulkhead-collector, whatever the release is called: what `bulkhead events` asks for where it forwards the port */ -}}
-{{- $names = list $own (trimSuffix ".svc" $host) $host "bulkhead-collector" "localhost" | uniq -}}
-{{- $addresses = list "127.0.0.1" -}}
-{{- end -}}
-{{- $made := genSignedCertWithKey $own $addresses $names $days $authority (genPrivateKey "ecdsa") -}}
-{{- $_ := set $issued $who (dict "tls.crt" (b64enc $made.Cert) "tls.key" (b64enc $made.Key) "ca.crt" (b64enc $authority.Cert)) -}}
-{{- end -}}
+{{/* Who signs agents' requests, as the API calls it. */}}
+{{- define "bulkhead.tls.signer" -}}
+bulkhead.dev/{{ .Release.Namespace }}.{{ include "bulkhead.fullname" . }}-agent
 {{- end -}}
