@@ -177,7 +177,7 @@ def test_names_follow_the_release(release: str, values: dict[str, Any], prefix: 
             "collector-cert",
             "client-cert",
             "collector-ca",
-        )  # fmt: skip
+        )
     }
     agent = objects["DaemonSet", f"{prefix}-agent"]["spec"]["template"]["spec"]["containers"][0]
     assert f"{prefix}-collector.{NAMESPACE}.svc:7443" in agent["args"]
