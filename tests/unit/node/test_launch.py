@@ -116,7 +116,7 @@ def test_signals_are_forwarded(cgroup: Path, tmp_path: Path) -> None:
 
     def send() -> None:
         ready.read_text()
-        os.kill(os.getpid(), signal.SIGUSR1)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)  # other tests leave threads that do not wait
 
     sender = threading.Thread(target=send)
     sender.start()
