@@ -77,7 +77,7 @@ def make_authority(now: datetime, lasts: timedelta, name: str) -> Authority:
     """A new one. No two have the same subject: who verifies looks for the signer by that."""
     key = ec.generate_private_key(ec.SECP256R1())
     serial = x509.random_serial_number()
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{name} authority {serial:040x}"[:64])])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"authority {serial:040x} of {name}"[:64])])
     usage = x509.KeyUsage(
         digital_signature=False, content_commitment=False, key_encipherment=False, data_encipherment=False,
         key_agreement=False, key_cert_sign=True, crl_sign=True, encipher_only=False, decipher_only=False,
@@ -94,7 +94,13 @@ def make_authority(now: datetime, lasts: timedelta, name: str) -> Authority:
 
 
 def advance(known: Sequence[Authority], now: datetime, terms: Terms, name: str) -> tuple[Authority, ...]:
-    """What there should be at `now`, oldest first; `known` where nothing is to be done."""
+    """What there should be at `now`, oldest first; `known` where nothing is to be done.
+
+    Raises Damaged where one begins in the future: then a clock is or was wrong, and to trust it could end them all.
+    """
+    for each in known:
+        if (begins := each.certificate.not_valid_before_utc) > now:
+            raise Damaged(f"an authority in it begins at {begins}, and the clock here says {now}: one of them is wrong")
     valid = [each for each in known if each.certificate.not_valid_after_utc > now]
     if not valid or now >= _renewal(valid[-1]):
         valid.append(make_authority(now, terms.authority, name))

@@ -38,6 +38,8 @@ def facts(certificate: bytes) -> Facts:
         told = frozenset(str(name.value) for name in names)
     except x509.ExtensionNotFound:
         told = frozenset()
+    except ValueError as error:
+        raise Damaged("its extensions make no sense") from error
     return Facts(first.not_valid_before_utc, first.not_valid_after_utc, told)
 
 

@@ -91,8 +91,7 @@ class Keeper:
         found: list[Authority] = []
 
         def advanced(data: Data) -> Data:
-            before = self._read_authorities(data)
-            found[:] = advance(before, self._clock(), self._terms, self._names.name)
+            before, found[:] = self._advanced(data)
             added = sum(each not in before for each in found)
             if added:
                 self.issued["authority"] += added
@@ -103,16 +102,17 @@ class Keeper:
         self._facts["authority"] = facts(pem(found[-1].certificate))
         return tuple(found)
 
-    def _read_authorities(self, data: Data) -> tuple[Authority, ...]:
-        if not data:
-            return ()
+    def _advanced(self, data: Data) -> tuple[tuple[Authority, ...], tuple[Authority, ...]]:
+        """The authorities that there are, and those that there should be."""
         try:
-            return from_pem(data.get(AUTHORITY_KEY, b""))
+            before = from_pem(data.get(AUTHORITY_KEY, b"")) if data else ()
+            return before, advance(before, self._clock(), self._terms, self._names.name)
         except Damaged as error:
             name = f"Secret {self._names.namespace}/{self._names.authority_secret}"
             raise Damaged(
                 f"{name} is damaged: {error}. No certificate is issued, those that there are hold until they end. "
-                "Put back what it held; or remove its data: a new authority is made, which everybody has to learn of"
+                "Put back what it held, or the clock; or remove its data: a new authority is made, "
+                "which everybody has to learn of"
             ) from error
 
     def _keep_pair(self, whose: str, secret: str, leaf: Leaf, signs: Authority, authorities: bytes) -> None:

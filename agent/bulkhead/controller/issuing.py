@@ -20,7 +20,7 @@ from bulkhead.controller.certificates import CertificateSettings, Keeper, utc_no
 from bulkhead.errors import BulkheadError, InvalidInput
 from bulkhead.kube import signing
 from bulkhead.kube.client import Api
-from bulkhead.kube.errors import Conflict, NotFound
+from bulkhead.kube.errors import Conflict, Forbidden, Invalid, NotFound
 from bulkhead.kube.objects import collection_path, object_path
 from bulkhead.kube.reflector import Reflector
 from bulkhead.kube.signing import SigningRequest
@@ -88,7 +88,10 @@ class Issuing:
         self._changed.set()
 
     def answer(self, authority: Authority) -> None:
-        """All requests that are open. Raises `Unreachable`; what is left is answered the next time."""
+        """All requests that are open. One that the API server does not let us answer keeps no other waiting.
+
+        Raises `Unreachable`; what is left is answered the next time.
+        """
         with self._lock:
             waiting = list(self._open.values())
         for request in waiting:
@@ -96,6 +99,9 @@ class Issuing:
                 self._answer(request, authority)
             except (Conflict, NotFound):  # it has changed or gone: the watch will say so
                 continue
+            except (Forbidden, Invalid) as error:
+                self._failures += 1
+                log.error("certificate_request_not_answered", request=request.name, error=str(error))
 
     def samples(self) -> Iterator[Sample]:
         """For Prometheus."""

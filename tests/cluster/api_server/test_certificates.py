@@ -209,16 +209,28 @@ def refusal_of(api: Api, asking: Api) -> str:
     return found.denial
 
 
+def stray_signer_refusal(asking: Api, request: bytes) -> str:
+    """What the API server says to a request for a kubelet's certificate; empty where it takes it."""
+    try:
+        signing.ask(asking, "kubernetes.io/kube-apiserver-client-kubelet", "stray-", request)
+    except Forbidden as error:
+        return str(error)
+    return ""
+
+
 def test_nobody_else_gets_one(
     api: Api,
     controller: None,
     kubeconfig_of: Callable[..., Path],
     agent_of: Callable[[str], Path],
 ) -> None:
-    """Neither the administrator, nor an agent's account without a pod; and an agent reads no other signer's."""
+    """Neither the administrator, nor an agent's account without a pod; and an agent asks no other signer."""
     assert "gets certificates, nobody else" in refusal_of(api, api)
     assert "bound to no node" in refusal_of(api, connect(kubeconfig_of("agent")))
     agent = connect(agent_of("one"))
+    request, _ = make_request("system:node:two")
+    await_true(lambda: stray_signer_refusal(agent, request) != "", "an agent may ask any signer")
+    assert f"an agent asks {NAMES.signer} for a certificate, and no other" in stray_signer_refusal(agent, request)
     for refused in (
         lambda: agent.get(collection_path(signing.KIND)),
         lambda: agent.get(object_path("Secret", NAMESPACE, NAMES.authority_secret)),

@@ -20,7 +20,7 @@ import pytest
 
 from bulkhead.certificates.authority import Leaf, Usage, issue
 from bulkhead.certificates.names import Names, names_of, node_uri
-from bulkhead.cli import _parser, events_collector
+from bulkhead.cli import events_collector, program_parser
 from bulkhead.cli.controller import certificates
 from bulkhead.collector.roles import Roles, roles
 from bulkhead.collector.server import Collector, CollectorOptions
@@ -49,7 +49,7 @@ class Release:
     """A release whose controller has filled what the chart has made, and no object that it has not."""
 
     def __init__(self, objects: Objects, name: str, folder: Path) -> None:
-        understood = _parser("controller").parse_args(arguments(objects, "Deployment", f"{name}-controller"))
+        understood = program_parser("controller").parse_args(arguments(objects, "Deployment", f"{name}-controller"))
         settings = certificates(understood)
         assert settings is not None
         self.settings: CertificateSettings = settings
@@ -65,7 +65,7 @@ class Release:
         self.files = TlsFiles(*(folder / each for each in ("ca.crt", "tls.crt", "tls.key")))
         for path, content in zip((folder / "ca.crt", folder / "tls.crt", folder / "tls.key"), collector, strict=True):
             path.write_bytes(content)
-        who = vars(_parser("collector").parse_args(arguments(objects, "Deployment", f"{name}-collector")))
+        who = vars(program_parser("collector").parse_args(arguments(objects, "Deployment", f"{name}-collector")))
         self.roles = roles(who["agents"], who["readers"], who["named_nodes"])
 
     def client(self) -> Pems:
@@ -237,3 +237,22 @@ def test_the_collector_waits_for_its_certificate(render: Render) -> None:
     ]
     assert {item["key"] for item in volume["secret"]["items"]} == {"tls.crt", "tls.key", "ca.crt"}
     assert "optional" not in volume["secret"]
+
+
+def test_certificates_of_ones_own_come_from_files(render: Render) -> None:
+    """Of a Secret; then nobody issues any, and nobody has the rights to."""
+    objects = render({"tls": {"existingSecrets": {"collector": "a", "agent": "b"}}})
+    agent, controller, collector = (
+        vars(program_parser(who).parse_args(arguments(objects, kind, f"bulkhead-{who}")))
+        for kind, who in (("DaemonSet", "agent"), ("Deployment", "controller"), ("Deployment", "collector"))
+    )
+    names = ("ca.crt", "tls.crt", "tls.key")
+    assert [agent[name] for name in ("tls_ca", "tls_cert", "tls_key")] == [
+        Path("/etc/bulkhead/tls") / name for name in names
+    ]
+    assert (agent["certificates"], controller["certificates"], collector["named_nodes"]) == ("", "", False)
+    volumes = objects["DaemonSet", "bulkhead-agent"]["spec"]["template"]["spec"]["volumes"]
+    assert {"name": "tls", "secret": {"secretName": "b", "defaultMode": 0o400}} in volumes
+    roles = [found for (kind, _), found in objects.items() if kind in ("Role", "ClusterRole")]
+    resources = {resource for role in roles for rule in role["rules"] for resource in rule["resources"]}
+    assert not {"secrets", "configmaps", "signers", "certificatesigningrequests"} & resources

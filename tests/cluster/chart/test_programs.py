@@ -56,23 +56,6 @@ def test_the_agent_understands_its_arguments(render: Render) -> None:
     )
 
 
-def test_the_agent_reads_certificates_of_ones_own(render: Render) -> None:
-    """From the files of a Secret; then nobody issues any, and nobody has the rights to."""
-    own = {"tls": {"existingSecrets": {"collector": "a", "agent": "b"}}}
-    objects = render(own)
-    told = options(objects, *AGENT)
-    assert told["certificates"] == ""
-    assert [told[name] for name in ("tls_ca", "tls_cert", "tls_key")] == [
-        TLS / name for name in ("ca.crt", "tls.crt", "tls.key")
-    ]
-    assert {"name": "tls", "secret": {"secretName": "b", "defaultMode": 0o400}} in pod(objects, *AGENT)["volumes"]
-    assert options(objects, *CONTROLLER)["certificates"] == ""
-    assert options(objects, *COLLECTOR)["named_nodes"] is False
-    roles = [found for (kind, _), found in objects.items() if kind in ("Role", "ClusterRole")]
-    resources = {resource for role in roles for rule in role["rules"] for resource in rule["resources"]}
-    assert not {"secrets", "configmaps", "signers", "certificatesigningrequests"} & resources
-
-
 def test_the_agent_does_without_the_runtime(render: Render) -> None:
     """Neither the option nor the folder is there."""
     objects = render({"agent": {"nri": {"enabled": False}}})

@@ -44,7 +44,11 @@ def expected(
     store: str, own_secrets: bool, network_policy: bool, uninstall: bool, kubernetes: str
 ) -> set[tuple[str, str]]:
     """Objects of a combination."""
-    policies = {(f"ValidatingAdmissionPolicy{kind}", "bulkhead-agent") for kind in ("", "Binding")}
+    policies = {
+        (f"ValidatingAdmissionPolicy{kind}", name)
+        for kind in ("", "Binding")
+        for name in ("bulkhead-agent", *(() if own_secrets else ("bulkhead-agent-requests",)))
+    }
     controller = {
         (kind, "bulkhead-controller")
         for kind in (
@@ -170,6 +174,7 @@ def test_names_follow_the_release(release: str, values: dict[str, Any], prefix: 
         f"{prefix}-{suffix}"
         for suffix in (
             "agent",
+            "agent-requests",
             "collector",
             "controller",
             "uninstall",

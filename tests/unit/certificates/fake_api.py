@@ -19,7 +19,10 @@ NAMES = Names("bulkhead-system", "bulkhead")
 
 
 class FakeApi:
-    """Holds what the chart makes. `caller` and `extra` are what it knows of the token that asks."""
+    """Holds what the chart makes. `caller` and `extra` are what it knows of the token that asks.
+
+    `refused` is an object that takes no change to its status.
+    """
 
     def __init__(self) -> None:
         self.objects: dict[str, dict[str, Any]] = {}
@@ -27,6 +30,7 @@ class FakeApi:
         self.extra: dict[str, list[str]] = {EXTRA + "node-name": ["node-1"]}
         self.writes: list[str] = []
         self.failure: Exception | None = None
+        self.refused = ""
         for kind, name in (
             ("Secret", NAMES.authority_secret),
             ("Secret", NAMES.collector_secret),
@@ -76,6 +80,8 @@ class FakeApi:
         self._fail()
         path = path.rpartition("/")[0]
         found = self.get(path)
+        if self.refused and path.endswith(self.refused):
+            raise refusal(path, 422, "not that one")
         if body["metadata"]["resourceVersion"] != found["metadata"]["resourceVersion"]:
             raise refusal(path, 409, "changed")
         return self.store(path, {**found, "status": {**found.get("status", {}), **body["status"]}})

@@ -69,10 +69,19 @@ def test_an_installation_that_slept_for_years_begins_anew() -> None:
     assert signer(fresh, later, TERMS) == fresh[0]
 
 
-def test_no_two_authorities_have_the_same_subject() -> None:
-    """gRPC looks for the signer by its subject, and would try the wrong one."""
-    subjects = {make_authority(BEGUN, HOUR, "bulkhead").certificate.subject.rfc4514_string() for _ in range(3)}
-    assert len(subjects) == 3
+@pytest.mark.parametrize("name", ["bulkhead", "a" * 46])
+def test_no_two_authorities_have_the_same_subject(name: str) -> None:
+    """gRPC looks for the signer by its subject, and would try the wrong one. Long names leave room for what differs."""
+    subjects = [make_authority(BEGUN, HOUR, name).certificate.subject.rfc4514_string() for _ in range(3)]
+    assert len({subject[: subject.index(" of ")] for subject in subjects}) == 3
+
+
+def test_an_authority_of_the_future_is_told() -> None:
+    """Some clock is wrong: nothing is made or dropped until somebody has looked. A few minutes are nothing."""
+    known = advance((), BEGUN, TERMS, "bulkhead")
+    assert advance(known, BEGUN - timedelta(minutes=4), TERMS, "bulkhead") == known
+    with pytest.raises(Damaged, match=r"begins at 2025-12-31 23:55.*clock here says 2025-12-31 23:50.*wrong"):
+        advance(known, BEGUN - timedelta(minutes=10), TERMS, "bulkhead")
 
 
 def test_a_certificate_says_what_it_is_for() -> None:

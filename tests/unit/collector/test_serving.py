@@ -176,6 +176,30 @@ def test_a_node_in_a_certificate_counts_unasked(
         assert (greeted(made.address, Shown(one, believed, node=node)) is None) is is_welcome
 
 
+def test_what_an_agent_of_another_authority_keeps_its_successor_delivers(
+    tmp_path: Path, collector: Running, one: Authority
+) -> None:
+    """As in the upgrade from a chart that made certificates: nobody lets the old agent in, and nothing is lost."""
+    before, spool = authority(), Spool(tmp_path / "spool", NODE)
+    old, new = Shown(before, pem(before.certificate), node=""), Shown(one, pem(one.certificate))
+    spool.append([entry(number) for number in range(1, 11)])
+    stream = Stream(spool, NODE.name, partial(open_channel, collector.address, old), IMPATIENT)
+    stream.start()
+    deadline = time.monotonic() + PATIENCE_S
+    while stream.failures < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    stream.stop()
+    reader = Shown(one, pem(one.certificate), "bulkhead-client", "")
+    assert read_all(collector.address, reader) == 0
+    stream = Stream(spool, NODE.name, partial(open_channel, collector.address, new), IMPATIENT)
+    stream.start()
+    assert stream.drain(PATIENCE_S)
+    assert read_all(collector.address, reader) == 10
+    stream.stop()
+    spool.close()
+
+
 def test_a_stream_ends_with_its_certificate(tmp_path: Path, collector: Running, one: Authority) -> None:
     """And begins anew with the next one; whatever comes meanwhile arrives."""
     shown = Shown(one, pem(one.certificate), lasts=timedelta(seconds=1))

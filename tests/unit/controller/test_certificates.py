@@ -231,6 +231,21 @@ def test_what_is_answered_is_not_answered_again(fake: FakeApi) -> None:
     assert signing.look(fake.api, answered.name).certificate == b""
 
 
+def test_a_request_that_cannot_be_answered_keeps_no_other_waiting(fake: FakeApi) -> None:
+    """Whatever the API server has against it."""
+    request, _ = make_request("node-1")
+    names = [signing.ask(fake.api, NAMES.signer, "bulkhead-agent-", request) for _ in range(2)]
+    issuing = Issuing(fake.api, SETTINGS)
+    authority = issuing._keeper.keep()
+    issuing._replace(fake.requests())
+    fake.refused = names[0]
+    issuing.answer(authority)
+    assert [bool(signing.look(fake.api, name).certificate) for name in names] == [False, True]
+    fake.refused = ""
+    issuing.answer(authority)
+    assert signing.look(fake.api, names[0]).certificate
+
+
 def test_terms_follow_the_agents() -> None:
     """A longer life of certificates makes an authority wait longer before it signs."""
     assert Terms(agent=timedelta(hours=1)).learning == timedelta(hours=2)
