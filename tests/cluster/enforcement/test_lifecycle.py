@@ -130,30 +130,37 @@ def await_more(count: Callable[[], int], before: int, what: str) -> None:
         time.sleep(0.5)
 
 
-def test_a_container_that_starts_anew_is_enforced_while_nobody_can_be_asked(shop: Shop) -> None:
-    """The API server is away, the agent killed: the next one knows what the last one knew, before anything starts."""
+@contextmanager
+def acting_first(shop: Shop) -> Iterator[Callable[[], list[str]]]:
+    """Two pods, one selected, whose containers try the forbidden act before anything else; gives their verdicts."""
     act = f"cat {TOKEN} >/dev/null 2>&1 && echo allowed >> /out/verdicts || echo denied >> /out/verdicts"
     mounts = [{"name": "out", "mountPath": "/out"}]
     command = ["sh", "-c", f"{act}; sleep 987654"]
     container = {"name": "main", "image": IMAGE, "command": command, "volumeMounts": mounts}
-    for name, label in (("again", "web"), ("again-free", "free")):
-        shop.create(pod(name, label, containers=[container], volumes=[{"name": "out", "emptyDir": {}}]))
+    written = "/var/lib/kubelet/pods/*/volumes/kubernetes.io~empty-dir/out/verdicts"
+    try:
+        for name, label in (("again", "web"), ("again-free", "free")):
+            shop.create(pod(name, label, containers=[container], volumes=[{"name": "out", "emptyDir": {}}]))
+        yield lambda: sorted(shop.cluster.on_node(f"cat {written} 2>/dev/null", check=False).split())
+    finally:  # or every later test would see one pod more under the policy
+        shop.kubectl("delete", "pod", "again", "again-free", "--now", "--ignore-not-found")
+
+
+def test_a_container_that_starts_anew_is_enforced_while_nobody_can_be_asked(shop: Shop) -> None:
+    """The API server is away, the agent killed: the next one knows what the last one knew, before anything starts."""
     node = shop.cluster
-
-    def verdicts() -> list[str]:
-        return node.on_node("cat /var/lib/kubelet/pods/*/volumes/kubernetes.io~empty-dir/out/verdicts").split()
-
-    assert sorted(verdicts()) == ["allowed", "denied"]
-    begun = agents_begun(node)
-    with api_server_stopped():
-        node.on_node("pkill -KILL -f '[b]ulkhead agent'")
-        await_more(lambda: agents_begun(node), begun, "no agent has come back")
-        node.on_node("pkill -KILL -f '[s]leep 987654'")
-        await_more(lambda: len(verdicts()), 3, "the containers have not started again")
-        assert sorted(verdicts()) == ["allowed"] * 2 + ["denied"] * 2
-    node.kubectl("wait", "node", "--all", "--for=condition=Ready", "--timeout=120s")
-    await_agent(node)
-    shop.kubectl("delete", "pod", "again", "again-free", "--now", "--wait=false")
+    with acting_first(shop) as verdicts:
+        await_more(lambda: len(verdicts()), 1, "the containers have not acted")
+        assert verdicts() == ["allowed", "denied"]
+        begun = agents_begun(node)
+        with api_server_stopped():
+            node.on_node("pkill -KILL -f '[b]ulkhead agent'")
+            await_more(lambda: agents_begun(node), begun, "no agent has come back")
+            node.on_node("pkill -KILL -f '[s]leep 987654'")
+            await_more(lambda: len(verdicts()), 3, "the containers have not started again")
+            assert verdicts() == ["allowed"] * 2 + ["denied"] * 2
+        node.kubectl("wait", "node", "--all", "--for=condition=Ready", "--timeout=120s")
+        await_agent(node)
 
 
 @pytest.mark.parametrize("value", ["agent.podAnnotations.try=1"])
