@@ -8,6 +8,9 @@
  * program maps it that was started with a loader: an allow-list need not list libraries. A program without one (static,
  * or the loader itself, started with a program as its argument) may map what is listed. Memory of no file is not judged.
  *
+ * Where rules have `by`, a program that maps code which is not the image's is not itself any more: a library is named by
+ * whoever chose its environment. Loaders map private; what is mapped shared (as compilers do) is the program's own deed.
+ *
  * From 6.7 on, file_mprotect sees an overlay's file as the one below: its path is not known then.
  */
 #include "include/act.h"
@@ -16,6 +19,9 @@
 #define S_IFREG 0100000u
 #define PROT_EXEC 4u
 #define VM_EXEC 4u
+#define VM_MAYSHARE 0x80u
+#define MAP_TYPE 0x0fu
+#define MAP_PRIVATE 2u
 #define AT_BASE 7u
 #define AUXV_WORDS 32u /* of 64 bits: AT_BASE is among the first ten pairs */
 
@@ -50,12 +56,23 @@ static always_inline u32 start_of(struct mm_struct *mm)
 	return START_BARE;
 }
 
+static always_inline void taint_current(void)
+{
+	struct task_struct *leader = FIELD(current_task_struct(), group_leader);
+	struct process_memory *memory = task_storage(MAP(processes), leader, 0, STORAGE_CREATE);
+
+	if (memory)
+		memory->tainted |= TAINTED_CODE;
+	else
+		count(STATISTIC_MEMORY_FAILED);
+}
+
 /* The stricter of what exec and files say about the mapping. */
-static always_inline int decide_mapping(struct file *file, struct mm_struct *mm)
+static always_inline int decide_mapping(struct file *file, struct mm_struct *mm, int is_private)
 {
 	struct inode *inode = FIELD(file, f_inode);
 	struct ruling ruling;
-	struct policy_set *set = current_path_set(&ruling);
+	struct policy_set *set = current_set_with(&ruling, SET_HAS_PATHS | SET_HAS_SUBJECTS);
 	u64 state, decision, map = 0;
 	u32 start, question, flags = 0, operation = OPERATION_EXEC;
 
@@ -64,6 +81,8 @@ static always_inline int decide_mapping(struct file *file, struct mm_struct *mm)
 	state = resolve_file(file, ruling.epoch);
 	start = start_of(mm);
 	question = question_of_exec(&ruling, set, state, inode);
+	if (is_private && question != OPERATION_EXEC && set->flags & SET_HAS_SUBJECTS)
+		taint_current();
 	if (question == OPERATION_EXEC && start != START_BARE)
 		question = QUESTION_LIBRARY;
 	decision = decision_in(state, set, question, &flags);
@@ -81,7 +100,7 @@ static always_inline int decide_mapping(struct file *file, struct mm_struct *mm)
 PROGRAM(mmap_file)(u64 *ctx)
 {
 	struct file *file = (void *)ctx[0];
-	u64 protection = ctx[2];
+	u64 protection = ctx[2], flags = ctx[3];
 	struct mm_struct *mm;
 
 	if (!(protection & PROT_EXEC) || !file)
@@ -89,7 +108,7 @@ PROGRAM(mmap_file)(u64 *ctx)
 	mm = FIELD(current_task_struct(), mm);
 	if (!mm || FIELD(mm, exe_file) == file)
 		return 0;
-	return decide_mapping(file, mm);
+	return decide_mapping(file, mm, (flags & MAP_TYPE) == MAP_PRIVATE);
 }
 
 PROGRAM(file_mprotect)(u64 *ctx)
@@ -105,5 +124,5 @@ PROGRAM(file_mprotect)(u64 *ctx)
 	mm = FIELD(area, vm_mm);
 	if (!file || !mm)
 		return 0;
-	return decide_mapping(file, mm);
+	return decide_mapping(file, mm, !(FIELD(area, vm_flags) & VM_MAYSHARE));
 }

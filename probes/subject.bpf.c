@@ -8,7 +8,8 @@
  * task_prctl            no process says that it executed another file (PR_SET_MM_EXE_FILE)   closed
  *
  * A process that is traced when it executes, by another program or from another container, is not itself: whoever
- * traces it decides what it does. A tracer that is under no policy is the node's administrator, who is not held off.
+ * traces it decides what it does; nor is one that maps code which is not the image's (map.bpf.c). A tracer that is under
+ * no policy is the node's administrator, who is not held off.
  */
 #include "include/act.h"
 
@@ -69,7 +70,7 @@ PROGRAM(bprm_committed_creds)(u64 *ctx)
 	if (!set || !(set->flags & SET_HAS_SUBJECTS))
 		return 0;
 	subject = subject_in(resolve_file(FIELD(bprm, file), ruling.epoch), set);
-	remember_subject(leader, ruling.epoch, subject, traced_by_another(&ruling, subject));
+	remember_subject(leader, ruling.epoch, subject, traced_by_another(&ruling, subject) ? TAINTED_TRACED : 0);
 	return 0;
 }
 
@@ -105,11 +106,12 @@ static always_inline int is_same_program(struct task_struct *other, u64 epoch)
 	struct task_struct *self = current_task_struct();
 	int mine = known_subject(FIELD(self, group_leader), epoch);
 	int theirs = known_subject(FIELD(other, group_leader), epoch);
+	struct process_memory *memory = process_of(FIELD(self, group_leader));
 	u64 name;
 
 	if (mine >= 0 && theirs >= 0)
 		return mine == theirs;
-	if (mine == SUBJECT_UNKNOWN || theirs == SUBJECT_UNKNOWN)
+	if (mine == SUBJECT_UNKNOWN || theirs == SUBJECT_UNKNOWN || (memory && memory->tainted))
 		return 0;
 	name = name_of_executable(self);
 	return name && name == name_of_executable(other);

@@ -9,7 +9,7 @@
 #ifndef BULKHEAD_ABI_H
 #define BULKHEAD_ABI_H
 
-#define ABI_VERSION 4u /* raised when a map comes, goes or changes: programs of another version never share maps */
+#define ABI_VERSION 5u /* raised when a map comes, goes or changes: programs of another version never share maps */
 
 /* Limits. Each has its reason in docs/limits.md. */
 #define MAX_CONTAINERS 2048u /* containers under policy on one node; index 0 means "none" */
@@ -215,9 +215,11 @@ struct departure {
  * What is remembered on a process (on its first thread), from its exec on; a child begins with a copy. A cache but for
  * `tainted`.
  */
+#define TAINTED_TRACED 1u /* another program traced it when it executed: it is SUBJECT_UNKNOWN */
+#define TAINTED_CODE 2u   /* it maps code that is not the image's: SUBJECT_UNKNOWN, unless it is SUBJECT_OTHER */
 struct process_memory {
 	__u64 subject; /* epoch << 32 | subject under that epoch */
-	__u32 tainted; /* 1: another program traced it when it executed: it is SUBJECT_UNKNOWN until the next time */
+	__u32 tainted; /* TAINTED_*, until it executes */
 	__u32 pad;
 };
 
@@ -312,6 +314,7 @@ struct repeat {
 #define RECORD_UNRESOLVED 8u /* the object could not be resolved: the strictest rule that could match decided */
 #define RECORD_PATH_IN_FILE_SYSTEM 16u /* the object's path starts at its file system's root: `device` says which */
 #define RECORD_FROM_PACKET 32u         /* the process is the one that was running, normally the sender */
+#define RECORD_SUBJECT_UNKNOWN 64u     /* who acts was not known, in a set that asks */
 
 /* One violation. `object` holds path elements, last one first, each {__u8 length, bytes}. */
 struct record {

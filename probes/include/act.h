@@ -26,7 +26,7 @@ static always_inline int act_on_path(struct ruling *ruling, u64 decision, u32 op
 	r.dentry = dentry;
 	r.mount = mount;
 	r.object = object_of(dentry);
-	r.flags = flags | (mount ? 0 : RECORD_PATH_IN_FILE_SYSTEM);
+	r.flags |= flags | (mount ? 0 : RECORD_PATH_IN_FILE_SYSTEM);
 	REPORT(&r);
 	return act(decision);
 }

@@ -58,7 +58,7 @@ static always_inline void report_address(struct ruling *ruling, struct destinati
 	struct notice r = {};
 
 	notice_for(&r, ruling, decision, OPERATION_EGRESS);
-	r.flags = flags;
+	r.flags |= flags;
 	r.protocol = to->protocol;
 	r.port = to->port;
 	__builtin_memcpy(r.address, to->address, sizeof(r.address));

@@ -32,7 +32,7 @@ static always_inline int act_on_operation(struct ruling *ruling, u64 decision, u
 	r.mount = about->mount;
 	r.number = about->number;
 	r.object = about->dentry ? object_of(about->dentry) : about->number;
-	r.flags = about->dentry && !about->mount ? RECORD_PATH_IN_FILE_SYSTEM : 0;
+	r.flags |= about->dentry && !about->mount ? RECORD_PATH_IN_FILE_SYSTEM : 0;
 	REPORT(&r);
 	return act(decision);
 }

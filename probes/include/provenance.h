@@ -43,7 +43,7 @@ static always_inline int is_written(struct inode *inode, struct layer *layer)
 	return changed_ns >= layer->since_ns - layer->since_ns % grain;
 }
 
-/* Whether it matters: to rules on executing, or to who a subject is that maps libraries. */
+/* Whether it matters: to rules on executing, or to who maps a library. */
 static always_inline int asks_provenance(struct policy_set *set)
 {
 	return set->flags & (SET_HAS_PROVENANCE | SET_HAS_SUBJECTS);

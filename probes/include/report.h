@@ -300,6 +300,7 @@ static always_inline void notice_for(struct notice *r, struct ruling *ruling, u6
 	r->container = ruling->container;
 	r->epoch = ruling->epoch;
 	r->set = ruling->set;
+	r->flags = ruling->flags;
 	r->operation = operation;
 }
 

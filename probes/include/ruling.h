@@ -12,6 +12,7 @@ struct ruling {
 	u32 container;
 	u32 epoch;
 	u32 set;
+	u32 flags; /* RECORD_* of who acts */
 };
 
 /* The ruling of a container, whose index is in `r`; 0 where no policy applies. */
@@ -25,6 +26,7 @@ static always_inline int ruling_of_container(struct ruling *r)
 	value = *(volatile u64 *)word;
 	r->epoch = value >> RULING_EPOCH_SHIFT;
 	r->set = (u32)value;
+	r->flags = 0;
 	return value != 0;
 }
 

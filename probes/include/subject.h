@@ -37,7 +37,17 @@ static always_inline void remember_subject(struct task_struct *leader, u64 epoch
 		return;
 	}
 	memory->subject = epoch << 32 | subject;
-	memory->tainted = tainted;
+	memory->tainted |= tainted;
+}
+
+/* What a subject is worth that may be tainted: who is none of the programs that rules name has nothing to lose. */
+static always_inline u32 untrusted(u32 subject, struct process_memory *memory)
+{
+	if (memory->tainted & TAINTED_TRACED)
+		return SUBJECT_UNKNOWN;
+	if (memory->tainted & TAINTED_CODE && subject != SUBJECT_OTHER)
+		return SUBJECT_UNKNOWN;
+	return subject;
 }
 
 /* What is kept of a process under an epoch, or -1. */
@@ -48,10 +58,12 @@ static always_inline int known_subject(struct task_struct *leader, u64 epoch)
 
 	if (!memory)
 		return -1;
-	if (memory->tainted)
+	if (memory->tainted & TAINTED_TRACED)
 		return SUBJECT_UNKNOWN;
 	subject = memory->subject;
-	return subject >> 32 == epoch ? (int)(subject & (MAX_SUBJECTS - 1)) : -1;
+	if (subject >> 32 != epoch)
+		return -1;
+	return untrusted(subject & (MAX_SUBJECTS - 1), memory);
 }
 
 /* The class of a program whose file's path ends in `state`. */
@@ -85,6 +97,7 @@ static always_inline u32 subject_of_executable(struct task_struct *task, u64 epo
 FUNCTION(find_subject)(struct seeker *who)
 {
 	struct task_struct *task = current_task_struct();
+	struct process_memory *memory;
 	struct policy_set *set;
 	u32 index, subject = SUBJECT_UNKNOWN;
 
@@ -94,9 +107,11 @@ FUNCTION(find_subject)(struct seeker *who)
 	set = map_lookup(MAP(sets), &index);
 	if (set)
 		subject = subject_of_executable(task, who->epoch, set);
-	if (subject != SUBJECT_UNKNOWN)
-		remember_subject(FIELD(task, group_leader), who->epoch, subject, 0);
-	return subject;
+	if (subject == SUBJECT_UNKNOWN)
+		return subject;
+	remember_subject(FIELD(task, group_leader), who->epoch, subject, 0);
+	memory = process_of(FIELD(task, group_leader));
+	return memory ? untrusted(subject, memory) : subject;
 }
 #define FIND_SUBJECT(who) ((u32)((u64 (*)(struct seeker *))LINKED_FIND_SUBJECT)(who))
 
@@ -109,7 +124,11 @@ static always_inline struct policy_set *set_for_current(struct ruling *ruling, s
 	if (!(set->flags & SET_HAS_SUBJECTS))
 		return set;
 	known = known_subject(FIELD(current_task_struct(), group_leader), ruling->epoch);
-	return set_for(ruling, known < 0 ? FIND_SUBJECT(&who) : (u32)known);
+	if (known < 0)
+		known = FIND_SUBJECT(&who);
+	if (known == SUBJECT_UNKNOWN)
+		ruling->flags |= RECORD_SUBJECT_UNKNOWN;
+	return set_for(ruling, known);
 }
 
 /* The running process's ruling, and the set by which it is judged; null where the set has none of `flags`. */

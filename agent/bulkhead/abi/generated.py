@@ -6,7 +6,7 @@ from typing import Final
 
 from bulkhead.abi.maps import MapDefinition, MapFlag, MapType
 
-ABI_VERSION: Final[int] = 4  # raised when a map comes, goes or changes: programs of another version never share maps
+ABI_VERSION: Final[int] = 5  # raised when a map comes, goes or changes: programs of another version never share maps
 MAX_CONTAINERS: Final[int] = 2048  # containers under policy on one node; index 0 means "none"
 MAX_SETS: Final[int] = 4096  # policy sets held at once, those being replaced included, once a class of subjects
 MAX_SUBJECTS: Final[int] = 64  # classes of acting programs that one policy set tells apart
@@ -63,12 +63,15 @@ SET_HAS_SOCKETS: Final[int] = 64
 SET_HAS_SUBJECTS: Final[int] = 128  # it matters who acts
 SET_HAS_PROVENANCE: Final[int] = 256  # executing depends on where the file comes from
 REMEMBERED: Final[int] = 2
+TAINTED_TRACED: Final[int] = 1  # another program traced it when it executed: it is SUBJECT_UNKNOWN
+TAINTED_CODE: Final[int] = 2  # it maps code that is not the image's: SUBJECT_UNKNOWN, unless it is SUBJECT_OTHER
 RECORD_OBJECT_TRUNCATED: Final[int] = 1
 RECORD_EXECUTABLE_TRUNCATED: Final[int] = 2
 RECORD_ARGUMENTS_TRUNCATED: Final[int] = 4
 RECORD_UNRESOLVED: Final[int] = 8  # the object could not be resolved: the strictest rule that could match decided
 RECORD_PATH_IN_FILE_SYSTEM: Final[int] = 16  # the object's path starts at its file system's root: `device` says which
 RECORD_FROM_PACKET: Final[int] = 32  # the process is the one that was running, normally the sender
+RECORD_SUBJECT_UNKNOWN: Final[int] = 64  # who acts was not known, in a set that asks
 STATISTICS: Final[int] = 13
 ELEMENT_BYTES: Final[int] = 16  # struct element, the argument of step()
 SEEKER_BYTES: Final[int] = 16  # struct seeker, the argument of find_subject()
@@ -310,7 +313,7 @@ class ProcessMemory(Structure):
     """struct process_memory, 16 bytes."""
 
     subject: int  # epoch << 32 | subject under that epoch
-    tainted: int  # 1: another program traced it when it executed: it is SUBJECT_UNKNOWN until the next time
+    tainted: int  # TAINTED_*, until it executes
     pad: int
     _fields_ = (
         ("subject", c_uint64),
@@ -885,6 +888,7 @@ __all__ = [
     "RECORD_FROM_PACKET",
     "RECORD_OBJECT_TRUNCATED",
     "RECORD_PATH_IN_FILE_SYSTEM",
+    "RECORD_SUBJECT_UNKNOWN",
     "RECORD_UNRESOLVED",
     "REMEMBERED",
     "REPEAT_WINDOW_NS",
@@ -917,6 +921,8 @@ __all__ = [
     "SocketMemory",
     "Statistic",
     "Statistics",
+    "TAINTED_CODE",
+    "TAINTED_TRACED",
     "Verdict",
     "Writing",
 ]

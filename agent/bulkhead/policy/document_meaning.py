@@ -148,12 +148,16 @@ A rule with `by` is about the acts of some programs: those that a pattern of it 
   where the kernel does not let that be followed, they are not known until they execute again.
 - **A process that is not known counts as whatever is stricter**: a Deny, Kill or Audit with `by` holds for it, an Allow
   with `by` does not. Not known are programs whose path cannot be found out, among them what begins a container or a
-  command in it (runc), and those that another program traced when they executed.
+  command in it (runc), those that another program traced when they executed, and those with foreign code.
 - Where a policy has rules with `by`, its containers' programs are kept apart: none may attach to another program's
   processes with ptrace, read or write their memory or take their descriptors, and none may say that it executed
   another file (PR_SET_MM_EXE_FILE, PR_SET_MM_MAP). Programs for which the same rules hold count as one. What processes
   do that are under no policy is not refused.
-- What code a program loads is not looked at: a library named in its environment (`LD_PRELOAD`) acts as that program.
+- **Foreign code takes the trust**: a program that `by` names and that maps code which is not of the container's image
+  (a library named by `LD_PRELOAD`, `dlopen` of a file written since, of a volume or of a memory file) is not known
+  from then on, and neither is what it starts, until it executes. Memory of no file, and files mapped shared, which
+  loaders do not do, are a compiler's own and change nothing. What a process mapped while no policy with `by` held is
+  not looked at.
 - Whoever may write to a program's file can be that program: protect it with a rule of `files`.
 - In `network.egress` a connection is judged by who connects, and again where another program sends on it or the policy
   changes. A packet is judged by who used its socket last; one whose sender is not known, such as the kernel's own

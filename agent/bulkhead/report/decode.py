@@ -98,6 +98,7 @@ def describe(raw: abi.Record, names: Names, offset_ns: int) -> Violation:
             last_time=moment,
             truncated=bool(raw.flags & TRUNCATIONS),
             unresolved=bool(raw.flags & abi.RECORD_UNRESOLVED),
+            program_unknown=bool(raw.flags & abi.RECORD_SUBJECT_UNKNOWN),
         )
     )
     return violation

@@ -52,6 +52,7 @@ def to_json(entry: Entry, identity: str = "", cursor: int = 0) -> dict[str, obje
         "last_time": moment(told.last_time),
         "truncated": told.truncated or told.process.arguments_truncated,
         "unresolved": told.unresolved,
+        "program_unknown": told.program_unknown,
     }
 
 
@@ -99,9 +100,10 @@ def to_text(entry: Entry, colours: bool = False) -> str:
     policy = f"{told.policy_namespace}/{told.policy}" if told.policy_namespace else told.policy
     where = "/".join(part for part in (told.namespace, told.pod, told.container) if part) or told.cgroup
     who = text(told.process.executable) or text(told.process.comm) or "?"
+    trust = " (untrusted)" if told.program_unknown else ""
     line = (
         f"{policy}:{told.rule}  {told.operation} {object_text(told.object) or '?'}"
-        f"  by {who}[{told.process.pid}]  in {where or '?'}"
+        f"  by {who}[{told.process.pid}]{trust}  in {where or '?'}"
     )
     if told.node:
         line += f" on {told.node}"

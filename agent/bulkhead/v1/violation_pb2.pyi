@@ -51,7 +51,7 @@ class Entry(_message.Message):
     def __init__(self, sequence: _Optional[int] = ..., violation: _Optional[_Union[Violation, _Mapping]] = ..., gap: _Optional[_Union[Gap, _Mapping]] = ...) -> None: ...
 
 class Violation(_message.Message):
-    __slots__ = ("time", "boot_time_ns", "verdict", "blocked", "policy", "policy_namespace", "rule", "rule_id", "severity", "message", "tags", "operation", "object", "process", "pod", "namespace", "container", "image", "workload", "labels", "node", "cgroup", "cgroup_id", "count", "first_time", "last_time", "truncated", "unresolved")
+    __slots__ = ("time", "boot_time_ns", "verdict", "blocked", "policy", "policy_namespace", "rule", "rule_id", "severity", "message", "tags", "operation", "object", "process", "pod", "namespace", "container", "image", "workload", "labels", "node", "cgroup", "cgroup_id", "count", "first_time", "last_time", "truncated", "unresolved", "program_unknown")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -87,6 +87,7 @@ class Violation(_message.Message):
     LAST_TIME_FIELD_NUMBER: _ClassVar[int]
     TRUNCATED_FIELD_NUMBER: _ClassVar[int]
     UNRESOLVED_FIELD_NUMBER: _ClassVar[int]
+    PROGRAM_UNKNOWN_FIELD_NUMBER: _ClassVar[int]
     time: _timestamp_pb2.Timestamp
     boot_time_ns: int
     verdict: Verdict
@@ -115,7 +116,8 @@ class Violation(_message.Message):
     last_time: _timestamp_pb2.Timestamp
     truncated: bool
     unresolved: bool
-    def __init__(self, time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., boot_time_ns: _Optional[int] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., blocked: _Optional[bool] = ..., policy: _Optional[str] = ..., policy_namespace: _Optional[str] = ..., rule: _Optional[str] = ..., rule_id: _Optional[str] = ..., severity: _Optional[str] = ..., message: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., operation: _Optional[str] = ..., object: _Optional[_Union[Object, _Mapping]] = ..., process: _Optional[_Union[Process, _Mapping]] = ..., pod: _Optional[str] = ..., namespace: _Optional[str] = ..., container: _Optional[str] = ..., image: _Optional[str] = ..., workload: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., node: _Optional[str] = ..., cgroup: _Optional[str] = ..., cgroup_id: _Optional[int] = ..., count: _Optional[int] = ..., first_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., truncated: _Optional[bool] = ..., unresolved: _Optional[bool] = ...) -> None: ...
+    program_unknown: bool
+    def __init__(self, time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., boot_time_ns: _Optional[int] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., blocked: _Optional[bool] = ..., policy: _Optional[str] = ..., policy_namespace: _Optional[str] = ..., rule: _Optional[str] = ..., rule_id: _Optional[str] = ..., severity: _Optional[str] = ..., message: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., operation: _Optional[str] = ..., object: _Optional[_Union[Object, _Mapping]] = ..., process: _Optional[_Union[Process, _Mapping]] = ..., pod: _Optional[str] = ..., namespace: _Optional[str] = ..., container: _Optional[str] = ..., image: _Optional[str] = ..., workload: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., node: _Optional[str] = ..., cgroup: _Optional[str] = ..., cgroup_id: _Optional[int] = ..., count: _Optional[int] = ..., first_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., truncated: _Optional[bool] = ..., unresolved: _Optional[bool] = ..., program_unknown: _Optional[bool] = ...) -> None: ...
 
 class Object(_message.Message):
     __slots__ = ("path", "address", "capability", "socket", "pid", "in_file_system")

@@ -118,6 +118,12 @@ def test_what_was_cut_is_flagged() -> None:
     assert told.object.path == b".../bin/sh"
 
 
+def test_a_program_that_is_not_known_is_flagged() -> None:
+    """Where rules ask who acts, the kernel says so."""
+    assert decode(bytes(record(flags=abi.RECORD_SUBJECT_UNKNOWN)), NAMES, OFFSET_NS).program_unknown
+    assert not decode(bytes(record()), NAMES, OFFSET_NS).program_unknown
+
+
 def test_unknown_numbers_leave_names_empty() -> None:
     """A rule or container that is gone does not stop the violation."""
     made = record()

@@ -116,3 +116,11 @@ def test_what_a_newer_agent_says_is_shown_as_far_as_possible() -> None:
     made = to_json(entry)
     assert (made["verdict"], made["object"], made["time"]) == ("99", "?:1/tcp", "")
     assert "?" in to_text(Entry(violation={}))
+
+
+def test_a_line_says_that_a_program_is_not_trusted_as_itself() -> None:
+    """Or nobody would understand why a rule that allows it did not hold."""
+    made = decode(bytes(record(flags=abi.RECORD_SUBJECT_UNKNOWN)), NAMES, OFFSET_NS)
+    assert "/usr/bin/bash[" in to_text(Entry(violation=made))
+    assert "] (untrusted)  in " in to_text(Entry(violation=made))
+    assert "untrusted" not in to_text(Entry(violation=decode(bytes(record()), NAMES, OFFSET_NS)))
