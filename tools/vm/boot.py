@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from tools.vm import CACHE, CHECKOUT, BenchError, bundles, initramfs, qemu
+from tools.vm import CACHE, CHECKOUT, BenchError, bundles, initramfs, programs, qemu
 from tools.vm.kernels import Kernel, fetched
 
 TIMED_OUT = 124  # like timeout(1)
@@ -60,6 +60,7 @@ def run(  # noqa: PLR0913  # what can be chosen about a run
     outputs = {"stdout": stdout or sys.stdout.buffer, "stderr": stderr or sys.stderr.buffer}
     found = fetched(kernel)
     bundles.prepare(found)
+    programs.prepare()
     for sources in ("agent", "tests", "tools"):  # Python would do it in the guest otherwise, twenty times slower
         compileall.compile_dir(CHECKOUT / sources, quiet=2)
     RUNS.mkdir(parents=True, exist_ok=True)
@@ -101,6 +102,7 @@ def environment(kernel: str, results: Path, ours: Mapping[str, str]) -> dict[str
         "PYTHONPATH": ours.get("PYTHONPATH", str(CHECKOUT / "agent")),
         "BULKHEAD_BUNDLES": str(bundles.BUNDLES),
         "BULKHEAD_GUEST": kernel,
+        "BULKHEAD_PROGRAMS": str(programs.PROGRAMS),
         "BULKHEAD_RESULTS": str(results),
     }
 

@@ -25,6 +25,7 @@ from bulkhead.report.identity import NodeIdentity
 from bulkhead.report.render import to_json
 from bulkhead.report.reporter import Reporter
 from bulkhead.v1.violation_pb2 import Entry
+from tests.kernel.enforcement.programs import compiled
 
 _numbers = itertools.count(1)
 COMMAND_S = 120
@@ -98,12 +99,16 @@ class Box:
 
     def run(self, *argv: str, cgroup: Path | None = None, timeout_s: float = COMMAND_S) -> Done:
         """Run a command in the cgroup (or one below it)."""
-        join = f'echo $$ > {cgroup or self.cgroup.path}/cgroup.procs || exit 99; exec "$@"'
-        command = ["/bin/bash", "-c", join, "bash", *argv]
+        command = [*entering(cgroup or self.cgroup.path), *argv]
         done = subprocess.run(
             command, check=False, capture_output=True, text=True, errors="surrogateescape", timeout=timeout_s
         )
         return Done(done.returncode, done.stdout, done.stderr)
+
+    def start(self, *argv: str) -> subprocess.Popen[str]:
+        """A process in the cgroup that goes on, with pipes to talk to it; the caller ends it."""
+        pipe = subprocess.PIPE
+        return subprocess.Popen([*entering(self.cgroup.path), *argv], stdin=pipe, stdout=pipe, text=True)
 
     def sh(self, script: str) -> Done:
         """Run a bash script in the cgroup."""
@@ -115,6 +120,11 @@ class Box:
         told = [to_json(entry) for entry in self._bench.kept.entries]
         self._bench.kept.entries.clear()
         return told
+
+
+def entering(cgroup: Path) -> list[str]:
+    """What goes before a command so that it runs in a cgroup."""
+    return [str(compiled("enter")), str(cgroup)]
 
 
 def rules_of(*policies: str) -> list[PolicyRules]:

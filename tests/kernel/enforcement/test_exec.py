@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.kernel.enforcement.box import Bench, policy
+from tests.kernel.enforcement.programs import compiled
 
 DENY = policy("""
   exec:
@@ -26,7 +27,7 @@ def test_a_denied_program_does_not_start_and_its_neighbour_does(bench: Bench) ->
     assert violation["rule"] == "no-id"
     assert violation["operation"] == "Exec"
     assert violation["object"] == "/usr/bin/id"
-    assert violation["process"]["executable"] == "/usr/bin/bash"
+    assert violation["process"]["executable"] == str(compiled("enter"))
 
 
 def test_without_the_rule_the_program_starts(bench: Bench) -> None:

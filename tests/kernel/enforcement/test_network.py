@@ -165,21 +165,8 @@ except OSError as error:
     with bench.box(deny("10.0.0.0/8", "{protocol: TCP, port: 1}")) as box:
         running = []
         for port in peers.ports:
-            command = [
-                "/bin/bash",
-                "-c",
-                f'echo $$ > {box.cgroup.path}/cgroup.procs; exec "$@"',
-                "bash",
-                sys.executable,
-                "-S",
-                "-c",
-                script,
-                str(int(socket.AF_INET)),
-                "tcp",
-                "127.0.0.1",
-                str(port),
-            ]
-            running.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+            argv = [sys.executable, "-S", "-c", script, str(int(socket.AF_INET)), "tcp", "127.0.0.1", str(port)]
+            running.append(box.start(*argv))
         for each in running:
             assert each.stdout
             assert each.stdout.readline() == "up\n"
@@ -191,12 +178,10 @@ except OSError as error:
 def test_a_server_in_the_box_answers_under_default_deny(bench: Bench) -> None:
     """Segments of a connection that the peer opened are not judged as egress of their own."""
     with bench.box(policy("  network: {egress: {default: Deny}}")) as box:
-        join = f'echo $$ > {box.cgroup.path}/cgroup.procs; exec "$@"'
-        command = ["/bin/bash", "-c", join, "bash", sys.executable, "-S", "-c", ECHO]
-        server = subprocess.Popen([*command, str(int(socket.AF_INET)), "127.0.0.1", "9100"], stdout=subprocess.PIPE)
+        server = box.start(sys.executable, "-S", "-c", ECHO, str(int(socket.AF_INET)), "127.0.0.1", "9100")
         try:
             assert server.stdout
-            assert server.stdout.readline() == b"ready\n"
+            assert server.stdout.readline() == "ready\n"
             with socket.create_connection(("127.0.0.1", 9100), timeout=20) as client:
                 client.sendall(b"x")
                 assert client.recv(1) == b"x"

@@ -11,6 +11,7 @@ import pytest
 
 from bulkhead.policy.operations import OPERATION_WORDS, PRIVILEGED
 from tests.kernel.enforcement.box import Bench, Box, policy
+from tests.kernel.enforcement.programs import compiled
 
 WORDS = [OPERATION_WORDS[operation] for operation in PRIVILEGED]
 MOUNTS = "mount bind remount fsopen fspick open_tree move_mount mount_setattr umount"
@@ -72,11 +73,9 @@ def rule(names: list[str], action: str = "Deny", mode: str = "Enforce") -> str:
 
 
 @pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The acts, compiled."""
-    made = tmp_path_factory.mktemp("acts") / "privileged"
-    subprocess.run(["gcc", "-O1", "-o", made, Path(__file__).with_name("privileged.c")], check=True)
-    return made
+def program() -> Path:
+    """The acts."""
+    return compiled("privileged")
 
 
 @pytest.fixture

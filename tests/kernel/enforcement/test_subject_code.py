@@ -62,7 +62,6 @@ def look():
 class Stage:
     """A library that is not of the image where it was written after the policy, and two files."""
 
-    made: str
     library: str
     secret: str
     plain: str
@@ -72,7 +71,7 @@ class Stage:
         """A box under the rule, into which the library is written then."""
         with bench.box(self.rules(*by, action=action)) as box:
             Path(self.library).unlink(missing_ok=True)
-            shutil.copy(self.made, self.library)
+            shutil.copy(OF_IMAGE, self.library)
             yield box
 
     def rules(self, *by: str, action: str = "Deny") -> str:
@@ -100,12 +99,9 @@ class Stage:
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
     """All of it."""
     folder = tmp_path_factory.mktemp("code")
-    source, library = folder / "library.c", folder / "made.so"
-    source.write_text("int taken(void) { return 1; }\n")
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, source], check=True)
     for name in ("secret", "plain"):
         (folder / name).write_text(f"{name}\n")
-    return Stage(*(str(folder / name) for name in ("made.so", "library.so", "secret", "plain")))
+    return Stage(*(str(folder / name) for name in ("library.so", "secret", "plain")))
 
 
 def test_a_library_named_in_the_environment_takes_the_trust(bench: Bench, stage: Stage) -> None:
@@ -164,10 +160,7 @@ def test_children_have_the_code_and_the_next_program_has_not(bench: Bench, stage
 def waiting(box: Box, stage: Stage) -> Iterator[subprocess.Popen[str]]:
     """A process of the box that maps the library, says so, and reads the secret at each line that it is sent."""
     script = f"{PRELUDE}{MAPPINGS['private']}\nprint('mapped', flush=True)\nfor line in sys.stdin:\n    look()\n"
-    join = f'echo $$ > {box.cgroup.path}/cgroup.procs; exec "$@"'
-    command = ["/bin/bash", "-c", join, "bash", PYTHON, "-u", "-S", "-c", script, stage.library, stage.secret]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+    with box.start(PYTHON, "-u", "-S", "-c", script, stage.library, stage.secret) as process:
         yield process
         assert process.stdin is not None
         process.stdin.close()

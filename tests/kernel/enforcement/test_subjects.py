@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.kernel.enforcement.box import Bench, Box, policy
-
-ACTOR = Path(__file__).with_name("actor.c")
+from tests.kernel.enforcement.programs import compiled
 
 
 @dataclass(frozen=True)
@@ -37,19 +36,11 @@ class Stage:
 """)
 
 
-@pytest.fixture(scope="session")
-def actor(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The program, compiled."""
-    program = tmp_path_factory.mktemp("actor") / "actor"
-    subprocess.run(["gcc", "-static", "-pthread", "-o", program, ACTOR], check=True)
-    return program
-
-
 @pytest.fixture
-def stage(tmp_path: Path, actor: Path) -> Stage:
+def stage(tmp_path: Path) -> Stage:
     """Copies of it, and two files."""
     for name in ("web", "other", "tool"):
-        shutil.copy(actor, tmp_path / name)
+        shutil.copy(compiled("actor"), tmp_path / name)
     for name in ("secret", "plain"):
         (tmp_path / name).write_text(f"{name}\n")
     return Stage(*(str(tmp_path / name) for name in ("web", "other", "tool", "secret", "plain")))
@@ -327,10 +318,7 @@ def test_a_connection_lives_through_an_update(bench: Bench, stage: Stage, port: 
 
 def _serving(box: Box, *argv: str) -> subprocess.Popen[str]:
     """A process of the box that acts when it is told."""
-    join = f'echo $$ > {box.cgroup.path}/cgroup.procs || exit 99; exec "$@"'
-    process = subprocess.Popen(
-        ["/bin/bash", "-c", join, "bash", *argv], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    process = box.start(*argv)
     assert process.stdout
     assert process.stdout.readline() == "ok\n"
     return process

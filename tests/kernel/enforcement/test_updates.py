@@ -1,33 +1,22 @@
 """A policy is replaced whole: no access is judged by a mixture or by nothing, and what began before is judged as said.
 
-`BULKHEAD_UPDATES=1000` replaces the policy so many times; without it 100, because the guest is emulated.
+`BULKHEAD_UPDATES=1000` replaces the policy so many times; without it 50, because the guest is emulated.
 """
 
 from __future__ import annotations
 
 import os
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle, islice
 from pathlib import Path
 
-import pytest
-
 from bulkhead.node.container import Container
 from tests.kernel.enforcement.box import Bench, Box, policy, rules_of
+from tests.kernel.enforcement.programs import compiled
 
-UPDATES = int(os.environ.get("BULKHEAD_UPDATES", "100"))
+UPDATES = int(os.environ.get("BULKHEAD_UPDATES", "50"))
 UPDATE_S = 10  # no more than each takes on a busy machine
 KINDS = 5
-
-
-@pytest.fixture(scope="module")
-def hammer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The program hammer.c."""
-    program = tmp_path_factory.mktemp("hammer") / "hammer"
-    source = Path(__file__).with_name("hammer.c")
-    subprocess.run(["gcc", "-O1", "-Wall", "-Wextra", "-static", "-o", program, source], check=True)
-    return program
 
 
 def agreeing(number: int, secret: Path) -> str:
@@ -44,7 +33,7 @@ def agreeing(number: int, secret: Path) -> str:
 """)
 
 
-def test_no_update_brings_a_wrong_verdict(bench: Bench, hammer: Path, tmp_path: Path) -> None:
+def test_no_update_brings_a_wrong_verdict(bench: Bench, tmp_path: Path) -> None:
     """A forbidden and a permitted file are opened on two processors while sets that agree on both are exchanged."""
     secret, free, stop = tmp_path / "secret", tmp_path / "free", tmp_path / "stop"
     for path in (secret, free):
@@ -52,7 +41,9 @@ def test_no_update_brings_a_wrong_verdict(bench: Bench, hammer: Path, tmp_path: 
     sets = [rules_of(agreeing(number, secret)) for number in range(KINDS)]
     with bench.box(agreeing(0, secret)) as box, ThreadPoolExecutor(1) as pool:
         container = Container(box.cgroup.path.name, box.cgroup.path, box.cgroup.id, pid=os.getpid())
-        running = pool.submit(box.run, str(hammer), str(free), str(secret), str(stop), timeout_s=UPDATE_S * UPDATES)
+        running = pool.submit(
+            box.run, str(compiled("hammer")), str(free), str(secret), str(stop), timeout_s=UPDATE_S * UPDATES
+        )
         try:
             for number in range(1, UPDATES + 1):
                 assert bench.enforcer.enforce(container, sets[number % KINDS])
