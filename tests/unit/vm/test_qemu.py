@@ -52,3 +52,9 @@ def test_counted_time_is_that_of_a_kernel_with_mitigations() -> None:
     """What is measured is what people run; elsewhere mitigations only cost time."""
     assert "mitigations=off" not in kernel_arguments(Machine(icount=True))
     assert "mitigations=off" in kernel_arguments(Machine())
+
+
+def test_a_counting_machine_has_a_whole_processor() -> None:
+    """Elsewhere it lacks what the emulator is slow at."""
+    assert " -cpu max -m" in command(Machine(icount=True))
+    assert "-erms" in command(Machine())
