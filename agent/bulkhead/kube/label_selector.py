@@ -11,16 +11,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bulkhead.errors import UsageError
+from bulkhead.policy.labels import Operator, requirement_holds
 
 _KEY = r"(?:[A-Za-z0-9.-]+/)?[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 _VALUE = r"[A-Za-z0-9._-]*"
-_FORMS = (
-    ("exists", re.compile(rf"({_KEY})()")),
-    ("absent", re.compile(rf"!\s*({_KEY})()")),
-    ("in", re.compile(rf"({_KEY})\s*==?\s*({_VALUE})")),
-    ("notin", re.compile(rf"({_KEY})\s*!=\s*({_VALUE})")),
-    ("in", re.compile(rf"({_KEY})\s+in\s*\(([^()]*)\)")),
-    ("notin", re.compile(rf"({_KEY})\s+notin\s*\(([^()]*)\)")),
+_FORMS: tuple[tuple[Operator, re.Pattern[str]], ...] = (
+    ("Exists", re.compile(rf"({_KEY})()")),
+    ("DoesNotExist", re.compile(rf"!\s*({_KEY})()")),
+    ("In", re.compile(rf"({_KEY})\s*==?\s*({_VALUE})")),
+    ("NotIn", re.compile(rf"({_KEY})\s*!=\s*({_VALUE})")),
+    ("In", re.compile(rf"({_KEY})\s+in\s*\(([^()]*)\)")),
+    ("NotIn", re.compile(rf"({_KEY})\s+notin\s*\(([^()]*)\)")),
 )
 _BETWEEN = re.compile(r",(?![^(]*\))")
 REMEDY = "write such as app=web, app!=web, 'tier in (a,b)', 'tier notin (a,b)', app, '!app', with commas between"
@@ -28,23 +29,15 @@ REMEDY = "write such as app=web, app!=web, 'tier in (a,b)', 'tier notin (a,b)', 
 
 @dataclass(frozen=True)
 class Requirement:
-    """`form`: in, notin, exists or absent. A label that is not there is in no set of values."""
+    """One condition on labels."""
 
     key: str
-    form: str
+    operator: Operator
     values: frozenset[str]
 
     def holds(self, labels: Mapping[str, str]) -> bool:
         """Of labels."""
-        match self.form:
-            case "exists":
-                return self.key in labels
-            case "absent":
-                return self.key not in labels
-            case "in":
-                return labels.get(self.key) in self.values
-            case _:
-                return labels.get(self.key) not in self.values
+        return requirement_holds(self.operator, labels.get(self.key), self.values)
 
 
 def parse_selector(text: str) -> tuple[Requirement, ...]:
@@ -53,8 +46,8 @@ def parse_selector(text: str) -> tuple[Requirement, ...]:
 
 
 def _requirement(text: str) -> Requirement:
-    for form, pattern in _FORMS:
+    for operator, pattern in _FORMS:
         if match := pattern.fullmatch(text):
             values = frozenset(value.strip() for value in match[2].split(","))
-            return Requirement(match[1], form, values)
+            return Requirement(match[1], operator, values)
     raise UsageError(f"label selector: {text!r} is none: {REMEDY}")

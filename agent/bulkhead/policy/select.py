@@ -1,6 +1,6 @@
-"""Whether a policy selects a container. Pure; the meaning of label selectors is the Kubernetes API's.
+"""Whether a policy selects a container. Pure; the meaning of label selectors is the Kubernetes API's (`policy.labels`).
 
-Source: the LabelSelector of k8s.io/apimachinery, meta/v1. Next step: `bulkhead.agent.desired`.
+Next step: `bulkhead.agent.desired`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from bulkhead.policy.model import ClusterSecurityPolicy, LabelSelector, Policy, Requirement
+from bulkhead.policy.labels import requirement_holds
+from bulkhead.policy.model import ClusterSecurityPolicy, LabelSelector, Policy
 
 Labels = Mapping[str, str]
 
@@ -54,17 +55,6 @@ def _matches_if_known(selector: LabelSelector, labels: Labels | None) -> bool | 
 def selector_matches(selector: LabelSelector, labels: Labels) -> bool:
     """Whether all of a selector holds for labels."""
     exact = all(labels.get(key) == value for key, value in selector.match_labels.items())
-    return exact and all(_requirement_matches(each, labels) for each in selector.match_expressions)
-
-
-def _requirement_matches(requirement: Requirement, labels: Labels) -> bool:
-    value = labels.get(requirement.key)
-    match requirement.operator:
-        case "In":
-            return value is not None and value in requirement.values
-        case "NotIn":
-            return value is None or value not in requirement.values
-        case "Exists":
-            return value is not None
-        case "DoesNotExist":
-            return value is None
+    return exact and all(
+        requirement_holds(each.operator, labels.get(each.key), each.values) for each in selector.match_expressions
+    )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
 
 from pydantic import Field
 from pydantic_core import PydanticCustomError
 
+from bulkhead.policy.labels import Operator
 from bulkhead.policy.model.base import MAX_ITEMS, Model
 from bulkhead.policy.model.texts import LabelKey, LabelValue
 from bulkhead.policy.refusal import refusal
@@ -17,7 +17,7 @@ class Requirement(Model):
     """One condition on labels."""
 
     key: LabelKey = Field(description="The label's key, such as `app.kubernetes.io/name`.")
-    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"] = Field(
+    operator: Operator = Field(
         description="`In` and `NotIn` compare with `values` (a label that is not there is `NotIn`); `Exists` and "
         "`DoesNotExist` ask for the key alone."
     )
