@@ -22,6 +22,7 @@ import urllib3
 import yaml
 
 from bulkhead.kube.client import Api, connect
+from bulkhead.kube.kubeconfig import Choice
 from bulkhead.kube.objects import apply, apply_status, collection_path, object_path
 from bulkhead.policy.model import API_VERSION
 from tests.cluster.api_server.conftest import create_crds
@@ -122,7 +123,7 @@ def measured(nodes: int = NODES, policies: int = POLICIES) -> dict[str, Any]:
         etcd, server = control_plane.start_api_server(made, Path(folder), ends)
         kubeconfig = made.kubeconfig("admin")
         token = yaml.safe_load(kubeconfig.read_text())["users"][0]["user"]["token"]
-        api = connect(kubeconfig)
+        api = connect(Choice(kubeconfig))
         create_crds(api)
         empty_mib = resident_mib(server.running.pid)
         for number in range(NAMESPACES):

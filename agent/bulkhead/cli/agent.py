@@ -119,6 +119,7 @@ def _cluster(arguments: argparse.Namespace, paths: Paths, certificate: AgentCert
     from bulkhead.agent.cluster.statement import NodeFacts  # noqa: PLC0415
     from bulkhead.agent.main import node_identity  # noqa: PLC0415
     from bulkhead.kube.client import connect  # noqa: PLC0415
+    from bulkhead.kube.kubeconfig import Choice  # noqa: PLC0415
 
     facts = NodeFacts(arguments.node, os.uname().release, node_identity(arguments.node).boot_id)
     settings = ClusterSettings(
@@ -127,7 +128,7 @@ def _cluster(arguments: argparse.Namespace, paths: Paths, certificate: AgentCert
         nri=arguments.nri,
         start_failure_policy=FailurePolicy(arguments.start_failure_policy),
     )
-    return ClusterInput(connect(arguments.kubeconfig), facts, settings, certificate)
+    return ClusterInput(connect(Choice(arguments.kubeconfig)), facts, settings, certificate)
 
 
 def _certificate(arguments: argparse.Namespace, paths: Paths) -> AgentCertificate | None:
@@ -139,9 +140,12 @@ def _certificate(arguments: argparse.Namespace, paths: Paths) -> AgentCertificat
     from bulkhead.agent.cluster.certificate import AgentCertificate  # noqa: PLC0415
     from bulkhead.certificates.names import names_of  # noqa: PLC0415
     from bulkhead.kube.client import connect  # noqa: PLC0415
+    from bulkhead.kube.kubeconfig import Choice  # noqa: PLC0415
 
     names = names_of(arguments.certificates)
-    return AgentCertificate(connect(arguments.kubeconfig), names, arguments.node, paths.state / "certificate.json")
+    return AgentCertificate(
+        connect(Choice(arguments.kubeconfig)), names, arguments.node, paths.state / "certificate.json"
+    )
 
 
 def _tls(arguments: argparse.Namespace) -> TlsFiles | None:

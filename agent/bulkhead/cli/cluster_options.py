@@ -97,7 +97,7 @@ def connect_to(arguments: argparse.Namespace) -> Api:
     """The cluster. Raises `UsageError`."""
     from bulkhead.kube.client import connect  # noqa: PLC0415
 
-    return connect(arguments.kubeconfig, arguments.context, arguments.cluster, arguments.user)
+    return connect(choice(arguments))
 
 
 def scope(arguments: argparse.Namespace) -> Scope:

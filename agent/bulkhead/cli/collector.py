@@ -114,9 +114,10 @@ def token_readers(arguments: argparse.Namespace) -> TokenReaders | None:
     # the Kubernetes client takes its time and memory
     from bulkhead.collector.server import TokenReaders  # noqa: PLC0415
     from bulkhead.kube.client import connect  # noqa: PLC0415
+    from bulkhead.kube.kubeconfig import Choice  # noqa: PLC0415
     from bulkhead.kube.metrics import client_samples  # noqa: PLC0415
     from bulkhead.kube.reviews import Reviews  # noqa: PLC0415
 
-    api = connect(arguments.kubeconfig)
+    api = connect(Choice(arguments.kubeconfig))
     reviewer = Reviews(api, arguments.token_audience, arguments.api_server_tokens)
     return TokenReaders(arguments.token_listen, reviewer, samples=lambda: client_samples(api, {}))

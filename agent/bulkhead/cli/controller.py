@@ -60,13 +60,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Runs until it is told to stop."""
     from bulkhead.controller.main import Controller, ControllerSettings  # noqa: PLC0415
     from bulkhead.kube.client import connect  # noqa: PLC0415
+    from bulkhead.kube.kubeconfig import Choice  # noqa: PLC0415
     from bulkhead.kube.lease import LeaseName  # noqa: PLC0415
     from bulkhead.log import configure  # noqa: PLC0415
 
     configure()
     lease = LeaseName(arguments.namespace, arguments.lease, arguments.name)
     settings = ControllerSettings(lease, arguments.agents, arguments.monitoring, certificates(arguments))
-    Controller(connect(arguments.kubeconfig), settings).run()
+    Controller(connect(Choice(arguments.kubeconfig)), settings).run()
     return 0
 
 

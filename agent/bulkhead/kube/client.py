@@ -12,7 +12,6 @@ import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlencode
 
@@ -26,7 +25,7 @@ from urllib3.exceptions import HTTPError
 from bulkhead import __version__
 from bulkhead.kube.config import load_configuration
 from bulkhead.kube.errors import ApiRefused, no_answer, refusal
-from bulkhead.kube.kubeconfig import Choice
+from bulkhead.kube.kubeconfig import ANY, Choice
 from bulkhead.kube.stream import EventStream
 from bulkhead.kube.wording import reason_of
 
@@ -41,13 +40,13 @@ MERGE_TYPE = "application/merge-patch+json"
 REASON_CHARACTERS = 600
 
 
-def connect(kubeconfig: Path | None = None, context: str = "", cluster: str = "", user: str = "") -> Api:
+def connect(choice: Choice = ANY) -> Api:
     """An API server, as a kubeconfig or the pod that this runs in says; nothing is sent yet. Raises `UsageError`.
 
-    The first of: `kubeconfig`, the files of KUBECONFIG, ~/.kube/config, the pod's service account. The service
-    account's token is read anew every minute: the kubelet renews it. `cluster` and `user` go before the context's.
+    The first of: the kubeconfig that was chosen, the files of KUBECONFIG, ~/.kube/config, the pod's service account.
+    The service account's token is read anew every minute: the kubelet renews it.
     """
-    return Api(load_configuration(Choice(kubeconfig, context, cluster, user)))
+    return Api(load_configuration(choice))
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,9 @@ class Choice:
     user: str = ""
 
 
+ANY = Choice()
+
+
 class KubeConfig:
     """`files` as KUBECONFIG has them. Raises `UsageError` for what is chosen and not there."""
 

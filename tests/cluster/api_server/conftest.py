@@ -15,6 +15,7 @@ import yaml
 
 from bulkhead.kube.client import Api, connect
 from bulkhead.kube.conditions import find
+from bulkhead.kube.kubeconfig import Choice
 from tests.cluster.api_server.asking import await_true
 from tests.cluster.chart.objects import CHART
 from tools.cluster import BIN, addresses, control_plane, credentials
@@ -36,14 +37,14 @@ def identities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Credentials
     made = credentials.make(folder / "credentials")
     with ExitStack() as ends:
         control_plane.start_api_server(made, folder, ends)
-        create_crds(connect(made.kubeconfig("admin")))
+        create_crds(connect(Choice(made.kubeconfig("admin"))))
         yield made
 
 
 @pytest.fixture(scope="module")
 def api(identities: Credentials) -> Api:
     """The API server, as its administrator."""
-    return connect(identities.kubeconfig("admin"))
+    return connect(Choice(identities.kubeconfig("admin")))
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ from bulkhead.agent.cluster.watching import Watching
 from bulkhead.kube.client import MERGE_TYPE, Api, connect
 from bulkhead.kube.conditions import find
 from bulkhead.kube.errors import ApiRefused, Forbidden
+from bulkhead.kube.kubeconfig import Choice
 from bulkhead.kube.objects import apply, apply_status, collection_path, object_path
 from bulkhead.policy.model import API_VERSION
 from tests.cluster.api_server.asking import await_true
@@ -104,19 +105,19 @@ def refusal_of(api: Api, node: str) -> str:
 
 def test_an_agent_writes_its_own_nodestate_and_no_other(api: Api, kubeconfig_of: Callable[..., Path]) -> None:
     """Neither makes another node's nor changes one that is there; whoever may otherwise is not touched by it."""
-    agent = connect(kubeconfig_of("agent", "one"))
+    agent = connect(Choice(kubeconfig_of("agent", "one")))
     await_true(lambda: refusal_of(agent, "two") != "", "the admission policy is not in force")
     assert "an agent on node one writes the NodeState of that node only, not of two" in refusal_of(agent, "two")
     assert refusal_of(agent, "one") == ""
     tell(api, "two")
     assert "not of two" in refusal_of(agent, "two")
     assert refusal_of(agent, "one") == ""
-    assert refusal_of(connect(kubeconfig_of("agent", "two")), "two") == ""
+    assert refusal_of(connect(Choice(kubeconfig_of("agent", "two"))), "two") == ""
 
 
 def test_a_token_of_no_node_writes_none(kubeconfig_of: Callable[..., Path]) -> None:
     """The account's own token, as somebody with rights on it could ask for."""
-    stray = connect(kubeconfig_of("agent"))
+    stray = connect(Choice(kubeconfig_of("agent")))
     await_true(lambda: "bound to no node" in refusal_of(stray, "one"), "a token without a node writes a NodeState")
 
 
@@ -128,7 +129,7 @@ def test_an_agent_writes_nothing_of_policies(api: Api, kubeconfig_of: Callable[.
     }  # fmt: skip
     api.post(collection_path("SecurityPolicy", "default"), policy)
     path = object_path("SecurityPolicy", "default", "theirs")
-    agent = connect(kubeconfig_of("agent"))
+    agent = connect(Choice(kubeconfig_of("agent")))
     assert agent.get(path)["metadata"]["name"] == "theirs"
     for refused in (
         lambda: apply_status(agent, path, {**policy, "status": {"observedGeneration": 1}}),
@@ -148,7 +149,7 @@ def label(api: Api, kind: str, name: str, value: str) -> None:
 
 def test_an_agent_hears_by_what_policies_select(api: Api, kubeconfig_of: Callable[..., Path], tmp_path: Path) -> None:
     """With its rights it is told all that it needs; of nodes it hears of its own, which it cannot change."""
-    agent, state = connect(kubeconfig_of("agent")), ClusterState(tmp_path / "accepted")
+    agent, state = connect(Choice(kubeconfig_of("agent"))), ClusterState(tmp_path / "accepted")
     watching = Watching(agent, state, "one")
     threads = [threading.Thread(target=run) for run in watching.tasks().values()]
     for thread in threads:
@@ -204,4 +205,4 @@ def test_the_controllers_rights_are_enough(api: Api, kubeconfig_of: Callable[...
         running.kill()
         running.wait()
     with pytest.raises(Forbidden):
-        tell(connect(kubeconfig), "one")
+        tell(connect(Choice(kubeconfig)), "one")

@@ -26,6 +26,7 @@ from bulkhead.errors import Unreachable
 from bulkhead.kube import signing
 from bulkhead.kube.client import MERGE_TYPE, Api, connect
 from bulkhead.kube.errors import Forbidden
+from bulkhead.kube.kubeconfig import Choice
 from bulkhead.kube.objects import collection_path, object_path
 from bulkhead.report.channel import Pems, TlsFiles, open_channel
 from bulkhead.report.identity import NodeIdentity
@@ -81,7 +82,7 @@ def agent_of(controller: None, kubeconfig_of: Callable[..., Path]) -> Callable[[
 @contextmanager
 def certified(kubeconfig: Path, node: str, kept: Path) -> Iterator[AgentCertificate]:
     """An agent's certificate, kept fresh."""
-    certificate = AgentCertificate(connect(kubeconfig), NAMES, node, kept)
+    certificate = AgentCertificate(connect(Choice(kubeconfig)), NAMES, node, kept)
     thread = threading.Thread(target=certificate.run)
     thread.start()
     try:
@@ -226,8 +227,8 @@ def test_nobody_else_gets_one(
 ) -> None:
     """Neither the administrator, nor an agent's account without a pod; and an agent asks no other signer."""
     assert "gets certificates, nobody else" in refusal_of(api, api)
-    assert "bound to no node" in refusal_of(api, connect(kubeconfig_of("agent")))
-    agent = connect(agent_of("one"))
+    assert "bound to no node" in refusal_of(api, connect(Choice(kubeconfig_of("agent"))))
+    agent = connect(Choice(agent_of("one")))
     request, _ = make_request("system:node:two")
     await_true(lambda: stray_signer_refusal(agent, request) != "", "an agent may ask any signer")
     assert f"an agent asks {NAMES.signer} for a certificate, and no other" in stray_signer_refusal(agent, request)
@@ -242,7 +243,7 @@ def test_nobody_else_gets_one(
 
 def test_the_controllers_rights_end_there(api: Api, controller: None, kubeconfig_of: Callable[..., Path]) -> None:
     """No other Secret, and no request to another signer."""
-    own = connect(kubeconfig_of("controller", "two"))
+    own = connect(Choice(kubeconfig_of("controller", "two")))
     request, _ = make_request("x")
     name = signing.ask(api, "bulkhead.dev/other", "other-", request)
     await_true(lambda: "tls.crt" in data_of(api, "Secret", NAMES.collector_secret), "no certificate at all")

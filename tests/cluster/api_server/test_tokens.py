@@ -17,6 +17,7 @@ from bulkhead.cli import collector as collector_command
 from bulkhead.collector.server import TokenReaders
 from bulkhead.kube.client import Api, connect
 from bulkhead.kube.errors import Forbidden
+from bulkhead.kube.kubeconfig import Choice
 from bulkhead.kube.objects import collection_path
 from bulkhead.report.channel import Pems, TlsFiles, open_channel
 from bulkhead.settings import GrantLimits
@@ -264,7 +265,7 @@ def test_the_collector_may_do_nothing_else(identities: Credentials, token: Calla
         Identity("c", "c"), token("bulkhead-collector", THE_API_SERVERS, NAMESPACE), identities.authority.read_bytes()
     )
     (tmp_path / "kubeconfig").write_text(text)
-    own = connect(tmp_path / "kubeconfig")
+    own = connect(Choice(tmp_path / "kubeconfig"))
     for kind in ("Secret", "ConfigMap", "Pod", "SecurityPolicy", "NodeState", "Namespace"):
         with pytest.raises(Forbidden):
             own.get(collection_path(kind, NAMESPACE))

@@ -23,6 +23,7 @@ from bulkhead.certificates.pair import pem
 from bulkhead.enforcement.enforcer import Enforcer
 from bulkhead.errors import DoesNotFit, Unreachable
 from bulkhead.kube.client import connect
+from bulkhead.kube.kubeconfig import Choice
 from bulkhead.monitoring.catalog import PROGRAMS
 from bulkhead.monitoring.checks import Check
 from bulkhead.node import cgroups
@@ -179,7 +180,7 @@ def test_metrics_are_those_of_the_catalog(sync: Sync, tmp_path: Path, monkeypatc
         "contexts: [{name: x, context: {cluster: x, user: x}}]\n"
         f"clusters: [{{name: x, cluster: {{server: 'http://{UNREACHABLE}'}}}}]\n"
     )
-    api, kept = connect(kubeconfig), tmp_path / "certificate.json"
+    api, kept = connect(Choice(kubeconfig)), tmp_path / "certificate.json"
     kept.write_text(json.dumps(certificate_of("vm0")))
     certificate = AgentCertificate(api, Names("ns", "bulkhead"), "vm0", kept)
     asked = ClusterInput(api, NodeFacts("vm0", "6.12", "boot"), ClusterSettings(tmp_path / "accepted"), certificate)

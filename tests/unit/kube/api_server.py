@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from bulkhead.kube.client import Api, connect
+from bulkhead.kube.kubeconfig import Choice
 
 Answer = Callable[["Handler"], None]
 END_MARK = {"k8s.io/initial-events-end": "true"}
@@ -94,7 +95,7 @@ def api_server(folder: Path, token: str = "", port: int = 0) -> Iterator[tuple[S
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
-        yield server, connect(kubeconfig(folder / "kubeconfig", server.server_port, token))
+        yield server, connect(Choice(kubeconfig(folder / "kubeconfig", server.server_port, token)))
     finally:
         server.over.set()
         server.shutdown()

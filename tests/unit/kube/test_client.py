@@ -24,6 +24,7 @@ from bulkhead.kube.errors import (
     ServerError,
     TooManyRequests,
 )
+from bulkhead.kube.kubeconfig import Choice
 from bulkhead.kube.objects import apply, apply_status, collection_path, object_path
 from tests.unit.kube.api_server import Handler, answered, api_server, babble, kubeconfig, refused, watched
 
@@ -141,7 +142,7 @@ def test_answers_that_make_no_sense_are_unreachable(
 
 def test_a_refused_connection_says_so(tmp_path: Path) -> None:
     """In the words of the operating system, without the insides of HTTP libraries."""
-    api = connect(kubeconfig(tmp_path / "kubeconfig", 80), "nowhere")
+    api = connect(Choice(kubeconfig(tmp_path / "kubeconfig", 80), "nowhere"))
     with pytest.raises(Unreachable, match=r"^API server http://127\.0\.0\.1:1: GET /x: Connection refused; what is"):
         api.get("/x")
 
@@ -183,8 +184,8 @@ def test_the_kubeconfig_is_found_as_kubectl_finds_it(no_surroundings: Path, monk
     monkeypatch.setenv("KUBECONFIG", f"/missing:{kubeconfig(no_surroundings / 'other', 1002)}")
     assert connect().server == "http://127.0.0.1:1002"
     named = kubeconfig(no_surroundings / "named", 1003)
-    assert connect(named).server == "http://127.0.0.1:1003"
-    assert connect(named, "nowhere").server == "http://127.0.0.1:1"
+    assert connect(Choice(named)).server == "http://127.0.0.1:1003"
+    assert connect(Choice(named, "nowhere")).server == "http://127.0.0.1:1"
 
 
 @pytest.mark.parametrize("content", [None, "", "a: [", "[]", "{}", "clusters: 3", "kind: Config\ncontexts: []"])
@@ -194,9 +195,9 @@ def test_a_bad_kubeconfig_is_wrong_use(no_surroundings: Path, content: str | Non
     if content is not None:
         path.write_text(content)
     with pytest.raises(UsageError, match="bad"):
-        connect(path)
+        connect(Choice(path))
     with pytest.raises(UsageError, match="not-there"):
-        connect(kubeconfig(no_surroundings / "good", 1), "not-there")
+        connect(Choice(kubeconfig(no_surroundings / "good", 1), "not-there"))
 
 
 def test_a_renewed_token_is_used(no_surroundings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
