@@ -18,8 +18,9 @@ GENERATED = $(patsubst tools/gen_%.py,%,$(wildcard tools/gen_*.py))
 
 export CMD
 
-# $(call logged,NAME,COMMAND): runs COMMAND visibly and keeps what it says for the summary of `make test`.
-logged = mkdir -p $(LOGS); $(2) 2>&1 | tee $(LOGS)/$(1).log
+# $(call logged,NAME,COMMAND): runs COMMAND visibly and keeps what it says for the summary of `make test`. Of several at
+# once (LANES) each line says whose it is.
+logged = mkdir -p $(LOGS); $(2) 2>&1 | tee $(LOGS)/$(1).log$(if $(LANES), | sed -u 's/^/$(1): /')
 
 .PHONY: help
 help: ## this list
@@ -37,16 +38,15 @@ setup-cluster:
 demo: setup ## the main job, visibly: four violations denied in the kernel and reported
 	@$(PYTHON) -m tools.demo
 
+# After what takes seconds, the suites in virtual machines, two at a time: each keeps one processor busy. Longest first.
+SUITES = test-cluster enforcement-6.1 enforcement-6.12 programs-6.12 without-lsm-6.12
+
 .PHONY: test
 test: setup ## every test that continuous integration runs
 	@rm -rf $(LOGS)
 	@$(MAKE) --no-print-directory lint verify test-unit
-	@$(MAKE) --no-print-directory test-enforcement KERNEL=6.1
-	@$(MAKE) --no-print-directory test-kernel KERNEL=6.12
-	@$(MAKE) --no-print-directory test-without-lsm
-	@$(MAKE) --no-print-directory test-cluster
-	@cd $(LOGS); for name in unit enforcement-6.1 enforcement-6.12 programs-6.12 without-lsm cluster; do \
-		echo "$$name:"; grep -aE ' in [0-9.]+s' $$name.log | tail -n 1; done
+	@$(MAKE) --no-print-directory --jobs=2 LANES=1 $(SUITES)
+	@cd $(LOGS); for log in *.log; do echo "$${log%.log}:"; grep -aE ' in [0-9.]+s' "$$log" | tail -n 1; done
 
 .PHONY: test-unit
 test-unit: setup ## the tests that need no kernel, in seconds
@@ -56,17 +56,23 @@ test-unit: setup ## the tests that need no kernel, in seconds
 test-kernel: test-enforcement test-programs ## the tests in a virtual machine: KERNEL=6.1|6.12|newest
 
 .PHONY: test-enforcement
-test-enforcement: setup ## of these, those for which the programs are loaded once
-	@$(call logged,enforcement-$(KERNEL),$(PYTHON) -m tools.vm test --kernel $(KERNEL) $(LOADED_ONCE))
+test-enforcement: enforcement-$(KERNEL) ## of these, those for which the programs are loaded once
 
-# One processor: where programs are attached again and again the emulator gets it wrong with two (docs/bench-vm.md).
 .PHONY: test-programs
-test-programs: setup ## and those that load them again and again: the agent, bulkhead run
-	@$(call logged,programs-$(KERNEL),$(PYTHON) -m tools.vm test --kernel $(KERNEL) --cpus 1 $(LOADED_OFTEN))
+test-programs: programs-$(KERNEL) ## and those that load them again and again: the agent, bulkhead run
 
 .PHONY: test-without-lsm
-test-without-lsm: setup ## the tests in a virtual machine whose kernel cannot enforce: booted without bpf in lsm=
-	@$(call logged,without-lsm,$(PYTHON) -m tools.vm test --kernel $(KERNEL) --lsm $(NO_BPF) \
+test-without-lsm: without-lsm-$(KERNEL) ## the tests in a virtual machine whose kernel cannot enforce: booted without bpf in lsm=
+
+enforcement-%: setup
+	@$(call logged,$@,$(PYTHON) -m tools.vm test --kernel $* $(LOADED_ONCE))
+
+# One processor: where programs are attached again and again the emulator gets it wrong with two (docs/bench-vm.md).
+programs-%: setup
+	@$(call logged,$@,$(PYTHON) -m tools.vm test --kernel $* --cpus 1 $(LOADED_OFTEN))
+
+without-lsm-%: setup
+	@$(call logged,$@,$(PYTHON) -m tools.vm test --kernel $* --lsm $(NO_BPF) \
 		tests/kernel/test_doctor.py tests/kernel_without_lsm)
 
 .PHONY: test-cluster
