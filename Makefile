@@ -10,6 +10,7 @@ KERNEL ?= 6.12
 CMD ?= bash
 LOGS := .cache/test
 NO_BPF := landlock,lockdown,yama,apparmor
+SLOWEST := --durations=12
 LOADED_OFTEN := tests/kernel/agent tests/kernel/run
 LOADED_ONCE := tests/kernel/enforcement $(wildcard tests/kernel/test_*.py)
 PROBES = $(wildcard probes/*.c probes/*/*.h probes/*/*.c)
@@ -65,11 +66,11 @@ test-programs: programs-$(KERNEL) ## and those that load them again and again: t
 test-without-lsm: without-lsm-$(KERNEL) ## the tests in a virtual machine whose kernel cannot enforce: booted without bpf in lsm=
 
 enforcement-%: setup
-	@$(call logged,$@,$(PYTHON) -m tools.vm test --kernel $* $(LOADED_ONCE))
+	@$(call logged,$@,$(PYTHON) -m tools.vm test --kernel $* $(SLOWEST) $(LOADED_ONCE))
 
 # One processor: where programs are attached again and again the emulator gets it wrong with two (docs/bench-vm.md).
 programs-%: setup
-	@$(call logged,$@,$(PYTHON) -m tools.vm test --kernel $* --cpus 1 $(LOADED_OFTEN))
+	@$(call logged,$@,$(PYTHON) -m tools.vm test --kernel $* --cpus 1 $(SLOWEST) $(LOADED_OFTEN))
 
 without-lsm-%: setup
 	@$(call logged,$@,$(PYTHON) -m tools.vm test --kernel $* --lsm $(NO_BPF) \
@@ -78,7 +79,7 @@ without-lsm-%: setup
 .PHONY: test-cluster
 test-cluster: image ## the tests against a real API server, kubelet and node
 	@$(PYTHON) -m tools.cluster build
-	@$(call logged,cluster,$(PYTHON) -m pytest tests/cluster)
+	@$(call logged,cluster,$(PYTHON) -m pytest $(SLOWEST) tests/cluster)
 
 .PHONY: cluster
 cluster: image ## starts a cluster that stays up, and says how to use it

@@ -32,6 +32,8 @@ def main(arguments: list[str]) -> int:
             for name in options.names or kernels.SUITES:
                 print(f"{name}: Linux {kernels.fetched(name).release}")
             return 0
+        if options.action == "test":
+            suite.prepare()
         return boot.run(
             command,
             options.kernel,
