@@ -78,16 +78,18 @@ static always_inline void add_to_repeats(struct repeat_key *key, u64 now)
 	__sync_fetch_and_add(&repeat->count, 1);
 }
 
-/* Writing a path into a record. */
+/*
+ * Writing a path into a record. How much was written is kept in the record: of what lies there the verifier knows nothing,
+ * so it looks at one element; of a sum on the stack it looks at all values, in each of sixty programs.
+ */
 struct path_writer {
 	u8 *to;
+	u16 *used; /* bytes */
 	u64 dentry;
 	u64 mount; /* struct mount, or 0 where only the path within the file system is known */
 	u64 top;   /* the mount's root dentry */
-	u32 used;  /* bytes */
 	u32 limit; /* bytes */
 	u32 done;
-	u32 pad;
 };
 
 static always_inline void enter_mount(struct path_writer *w, u64 mount)
@@ -112,7 +114,7 @@ static always_inline int leave_mount(struct path_writer *w)
 /* bpf_loop callback: one path element, {length, bytes}; the next one is its parent. */
 FUNCTION(write_element)(u64 i, struct path_writer *w)
 {
-	u64 parent = w->dentry, name = 0, bytes, used = w->used;
+	u64 parent = w->dentry, name = 0, bytes, used = *(volatile u16 *)w->used;
 	u32 length = 0;
 
 	READ(parent, struct dentry, w->dentry, d_parent);
@@ -133,28 +135,26 @@ FUNCTION(write_element)(u64 i, struct path_writer *w)
 		return 1;
 	w->to[used] = bytes;
 	read_kernel(w->to + used + 1, bytes, name);
-	w->used = used + bytes + 1;
+	*(volatile u16 *)w->used = used + bytes + 1;
 	w->dentry = parent;
 	return 0;
 }
 
-/* Write path elements, last one first, to w->to; returns the bytes used, or -1 where it did not fit. */
+/* Write path elements, last one first, to w->to; returns whether they fitted. Of those that do not, the last are there. */
 static always_inline int write_path(struct path_writer *w, u64 dentry, u64 vfsmount)
 {
 	w->dentry = dentry;
 	w->mount = 0;
-	w->used = 0;
 	w->done = 0;
 	if (vfsmount)
 		enter_mount(w, vfsmount - __builtin_offsetof(struct mount, mnt));
 	loop(2 * PATH_LEVELS, CALLBACK(LINKED_WRITE_ELEMENT), w, 0);
-	return w->done ? (int)w->used : -1;
+	return w->done;
 }
 
 static always_inline void write_object(struct record *record, struct notice *r, struct path_writer *w)
 {
 	u64 superblock = 0;
-	int bytes;
 
 	record->number = r->number;
 	record->protocol = r->protocol;
@@ -167,12 +167,10 @@ static always_inline void write_object(struct record *record, struct notice *r, 
 	READ(superblock, struct dentry, r->dentry, d_sb);
 	READ(record->device, struct super_block, superblock, s_dev);
 	w->to = record->object;
+	w->used = &record->object_bytes;
 	w->limit = OBJECT_BYTES;
-	bytes = write_path(w, r->dentry, r->mount);
-	if (bytes < 0)
+	if (!write_path(w, r->dentry, r->mount))
 		record->flags |= RECORD_OBJECT_TRUNCATED;
-	else
-		record->object_bytes = bytes;
 }
 
 static always_inline void write_identity(struct record *record, u64 task)
@@ -202,7 +200,6 @@ static always_inline void write_identity(struct record *record, u64 task)
 static always_inline void write_program(struct record *record, struct notice *r, u64 task, struct path_writer *w)
 {
 	u64 mm = 0, file = 0, start = 0, end = 0, dentry = 0, mount = 0;
-	int bytes;
 
 	record->executable_bytes = 0;
 	record->arguments_bytes = 0;
@@ -213,12 +210,10 @@ static always_inline void write_program(struct record *record, struct notice *r,
 	READ(dentry, struct file, file, f_path.dentry);
 	READ(mount, struct file, file, f_path.mnt);
 	w->to = record->executable;
+	w->used = &record->executable_bytes;
 	w->limit = EXECUTABLE_BYTES;
-	bytes = write_path(w, dentry, mount);
-	if (bytes < 0)
+	if (!write_path(w, dentry, mount))
 		record->flags |= RECORD_EXECUTABLE_TRUNCATED;
-	else
-		record->executable_bytes = bytes;
 	if (r->flags & RECORD_FROM_PACKET) /* a packet may leave while another process runs */
 		return;
 	READ(start, struct mm_struct, mm, arg_start);

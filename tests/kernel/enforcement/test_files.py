@@ -144,3 +144,24 @@ def test_long_names_and_deep_trees(bench: Bench, tree: Path) -> None:
         for name in names:
             assert box.sh(f"cat {deep}/{name}").denied, len(name)
             assert box.sh(f"cat {tree}/free/{name}").status == 0, len(name)
+
+
+def test_a_path_too_long_to_report_keeps_its_end(bench: Bench, tree: Path) -> None:
+    """What does not fit in a record is the beginning; a path that fits is whole."""
+    names = [letter * 200 for letter in "abcdef"]
+    rule = policy(f"""
+  files:
+    rules: [{{name: r, action: Deny, operations: [Read], paths: ["{tree}/covered/**"]}}]
+""")
+    with bench.box(rule) as box:
+        (tree / "covered").joinpath(*names).mkdir(parents=True)
+        for depth, cut in ((2, False), (6, True)):
+            file = (tree / "covered").joinpath(*names[:depth], "file")
+            file.write_text("x")
+            assert box.sh(f"cd {file.parent} && cat file").denied  # cat's arguments are reported, too, and short
+            (violation,) = box.violations()
+            assert violation["truncated"] is cut
+            beginning, kept = violation["object"][:4], violation["object"][4:]
+            assert beginning == (".../" if cut else str(file)[:4])
+            assert str(file).endswith(kept)
+            assert len(kept) > 500 or not cut
