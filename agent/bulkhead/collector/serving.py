@@ -13,14 +13,13 @@ from typing import cast
 
 import grpc
 
+from bulkhead.certificates.authority import SHARE
 from bulkhead.certificates.pair import Facts, belong_together, facts
 from bulkhead.errors import BulkheadError, Damaged, UsageError
 from bulkhead.log import get_log
 from bulkhead.monitoring import catalog
 from bulkhead.monitoring.exposition import Sample
 from bulkhead.report.channel import TlsFiles, read_pem
-
-SHARE = 2 / 3  # of its time after which a certificate should have been renewed
 
 Stamp = tuple[tuple[int, int, int], ...]
 Configuration = grpc.ServerCertificateConfiguration
