@@ -39,7 +39,8 @@ setup-cluster:
 demo: setup ## the main job, visibly: four violations denied in the kernel and reported
 	@$(PYTHON) -m tools.demo
 
-# After what takes seconds, the suites in virtual machines, two at a time: each keeps one processor busy. Longest first.
+# After what takes seconds, the suites in virtual machines, two at a time: each keeps one processor busy. The cluster's
+# images are built beside the first.
 SUITES = test-cluster enforcement-6.1 enforcement-6.12 programs-6.12 without-lsm-6.12
 
 .PHONY: test
