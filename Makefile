@@ -63,8 +63,18 @@ test-enforcement: enforcement-$(KERNEL) ## of these, those for which the program
 .PHONY: test-programs
 test-programs: programs-$(KERNEL) ## and those that load them again and again: the agent, bulkhead run
 
+# A part that tells, in three minutes: what differs most from LSM hooks is in what files and sockets remember, and in moves.
+ON_FUNCTIONS := $(addprefix tests/kernel/enforcement/test_,exec.py \
+	memory.py::test_two_sets_remember_side_by_side files.py::test_the_verdict_is_remembered_and_stays_right \
+	files.py::test_a_file_cannot_move_to_where_it_is_judged_differently network.py::test_kill_ends_the_process \
+	network.py::test_an_open_connection_is_cut_when_the_policy_forbids_it)
 .PHONY: test-without-lsm
-test-without-lsm: without-lsm-$(KERNEL) ## the tests in a virtual machine whose kernel cannot enforce: booted without bpf in lsm=
+test-without-lsm: without-lsm-$(KERNEL) ## a part of the tests in a virtual machine booted without bpf in lsm=: programs on functions
+
+.PHONY: test-functions
+test-functions: setup ## all tests of enforcement there; not part of `make test`
+	@$(call logged,functions-$(KERNEL),$(PYTHON) -m tools.vm test --kernel $(KERNEL) --lsm $(NO_BPF) \
+		tests/kernel/enforcement tests/kernel/test_doctor.py tests/kernel_without_lsm)
 
 enforcement-%: setup
 	@$(call logged,$@,$(PYTHON) -m tools.vm test --kernel $* $(SLOWEST) $(LOADED_ONCE))
@@ -75,7 +85,7 @@ programs-%: setup
 
 without-lsm-%: setup
 	@$(call logged,$@,$(PYTHON) -m tools.vm test --kernel $* --lsm $(NO_BPF) \
-		tests/kernel/test_doctor.py tests/kernel_without_lsm)
+		tests/kernel/test_doctor.py tests/kernel_without_lsm $(ON_FUNCTIONS))
 
 .PHONY: test-cluster
 test-cluster: image ## the tests against a real API server, kubelet and node

@@ -97,7 +97,7 @@ static always_inline int already_judged(struct __sk_buff *skb, u8 flags, u32 epo
 		return !opens; /* the kernel answers for a socket that is closing or not open yet */
 	if (socket->protocol != IPPROTO_TCP || socket->type != SOCK_STREAM) /* a raw socket may say TCP, too */
 		return 0;
-	memory = socket_storage(MAP(sockets), socket, 0, opens ? STORAGE_CREATE : 0);
+	memory = opens ? new_memory_of_packet(skb, socket) : memory_of_packet(skb, socket);
 	if (!memory)
 		return !opens;
 	*judged = memory;
@@ -117,7 +117,7 @@ static always_inline struct policy_set *set_of_sender(struct __sk_buff *skb, str
 	if (socket)
 		socket = full_socket(socket);
 	if (socket)
-		memory = socket_storage(MAP(sockets), socket, 0, 0);
+		memory = memory_of_packet(skb, socket);
 	if (memory && memory->subject >> 32 == ruling->epoch)
 		subject = memory->subject & (MAX_SUBJECTS - 1);
 	return set_for(ruling, subject);

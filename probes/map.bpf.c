@@ -17,7 +17,9 @@
 #include "include/provenance.h"
 
 #define S_IFREG 0100000u
+#define PROT_READ 1u
 #define PROT_EXEC 4u
+#define READ_IMPLIES_EXEC 0x0400000u /* of personality(2) */
 #define VM_EXEC 4u
 #define VM_MAYSHARE 0x80u
 #define MAP_TYPE 0x0fu
@@ -97,13 +99,21 @@ static always_inline int decide_mapping(struct file *file, struct mm_struct *mm,
 	return act_on_file(&ruling, decision, operation, file, flags);
 }
 
+/* Whether a mapping becomes executable: also one that a program asks for whose memory that can be read can be executed. */
+static always_inline int asks_to_execute(u64 protection)
+{
+	if (!HAVE_BPF_LSM && protection & PROT_READ && FIELD(current_task_struct(), personality) & READ_IMPLIES_EXEC)
+		return 1;
+	return protection & PROT_EXEC ? 1 : 0;
+}
+
 PROGRAM(mmap_file)(u64 *ctx)
 {
 	struct file *file = (void *)ctx[0];
-	u64 protection = ctx[2], flags = ctx[3];
+	u64 flags = ctx[MMAP_FLAGS];
 	struct mm_struct *mm;
 
-	if (!(protection & PROT_EXEC) || !file)
+	if (!file || !asks_to_execute(ctx[MMAP_PROTECTION]))
 		return 0;
 	mm = FIELD(current_task_struct(), mm);
 	if (!mm || FIELD(mm, exe_file) == file)

@@ -57,15 +57,15 @@ static always_inline int read_peer(u64 sock, struct destination *to)
 	return 0;
 }
 
-/* What is remembered on an IP socket, made where `flags` say so; may be null. */
-static always_inline struct socket_memory *memory_of_socket(struct socket *socket, u64 flags)
+/* What is remembered on an IP socket, made where it may be; may be null. */
+static always_inline struct socket_memory *memory_of_socket(struct socket *socket, int make)
 {
 	struct sock *sock = FIELD(socket, sk);
 	u16 family = sock ? FIELD(sock, __sk_common.skc_family) : 0;
 
 	if (family != AF_INET && family != AF_INET6)
 		return 0;
-	return socket_storage(MAP(sockets), sock, 0, flags);
+	return make ? new_memory_of_sock(sock) : memory_of_sock(sock);
 }
 
 /* Judge a use of a socket. `memory` is the socket's, where the set asks who acts. */
@@ -97,7 +97,7 @@ PROGRAM(socket_connect)(u64 *ctx)
 	if (read_sockaddr(address_of((void *)ctx[1]), &to))
 		return 0;
 	if (set->flags & SET_HAS_SUBJECTS)
-		memory = memory_of_socket(socket, STORAGE_CREATE);
+		memory = memory_of_socket(socket, 1);
 	return act_at(&ruling, set, &to, memory);
 }
 
@@ -116,7 +116,7 @@ PROGRAM(socket_sendmsg)(u64 *ctx)
 		return 0;
 	asks = set->flags & SET_HAS_SUBJECTS;
 	if (asks) /* a stream has it where its connection was made under a policy */
-		memory = memory_of_socket(socket, type == SOCK_STREAM ? 0 : STORAGE_CREATE);
+		memory = memory_of_socket(socket, type != SOCK_STREAM);
 	if (type == SOCK_STREAM) {
 		/* judged when it was connected, and again where somebody else goes on with it */
 		if (!memory || memory->subject == ((u64)ruling.epoch << 32 | set->subject))

@@ -3,13 +3,16 @@
  * hook           enforces                                                              fails
  * inode_link     files: Link of the old name, Create of the new one                      closed
  * inode_rename   Rename of the old name, Create of the new one, Delete of what had it;   closed
- *                an exchange is two renames, each of them over the other name
+ *                an exchange is two renames, each of them over the other name: the hook is called twice; where
+ *                programs are on security_inode_rename, inode_exchange is the second
  *
  * What inodes remember would be wrong if an object could move to where it is judged differently: such a move is
  * refused, too. A directory may move where the automaton's state is the same: it is minimal, so equal states mean equal
  * answers for everything below; otherwise EXDEV, on which mv(1) copies. A set that never blocks refuses nothing.
  */
 #include "include/judge.h"
+
+#define RENAME_EXCHANGE 2u
 
 struct move {
 	struct dentry *from;
@@ -117,4 +120,11 @@ PROGRAM(inode_rename)(u64 *ctx)
 	struct move m = { .from = (void *)ctx[1], .to = (void *)ctx[3], .operation = OPERATION_RENAME };
 
 	return decide_move(&m);
+}
+
+PROGRAM(inode_exchange)(u64 *ctx)
+{
+	struct move m = { .from = (void *)ctx[3], .to = (void *)ctx[1], .operation = OPERATION_RENAME };
+
+	return ctx[4] & RENAME_EXCHANGE ? decide_move(&m) : 0;
 }

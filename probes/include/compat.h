@@ -3,6 +3,8 @@
  * Where kernels differ. Features are found by trying (bulkhead.kernel.features) and given as HAVE_* by
  * bulkhead.kernel.render; nothing else in the probes asks what kernel it is on.
  *
+ * HAVE_BPF_LSM  programs are on LSM hooks. Where `bpf` is not in lsm=, they are on the kernel's functions that call the
+ *               hooks, whose parameters differ here and there, and objects have no room for what is kept on them.
  * HAVE_CGROUP_STORAGE  BPF_MAP_TYPE_CGRP_STORAGE (Linux 6.2, c4bcfb38a95e): the binding lives on the cgroup. Before,
  *                      a hash by cgroup id, emptied by a program on cgroup_release.
  * HAVE_IDMAPPED_SETATTR  inode_setattr is given the mount's id map as well, before the dentry.
@@ -14,7 +16,10 @@
 
 #include "kernel.h"
 
-#define SETATTR_DENTRY HAVE_IDMAPPED_SETATTR /* which argument */
+/* Which argument. security_mmap_file is not given the protection that the kernel works out from the one asked for. */
+#define SETATTR_DENTRY HAVE_IDMAPPED_SETATTR
+#define MMAP_PROTECTION (HAVE_BPF_LSM ? 2 : 1)
+#define MMAP_FLAGS (HAVE_BPF_LSM ? 3 : 2)
 
 #if HAVE_CGROUP_STORAGE
 

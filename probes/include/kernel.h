@@ -31,6 +31,7 @@ static long (*map_update)(void *map, const void *key, const void *value, u64 fla
 static long (*map_delete)(void *map, const void *key) = (void *)3;
 static long (*skb_load_bytes)(const void *skb, u32 offset, void *to, u32 bytes) = (void *)26;
 static u64 (*current_task)(void) = (void *)35;
+static u64 (*socket_cookie)(void *socket_or_packet) = (void *)46;
 static u64 (*current_cgroup_id)(void) = (void *)80;
 static void *(*local_storage)(void *map, u64 flags) = (void *)81;
 static struct bpf_sock *(*full_socket)(struct bpf_sock *socket) = (void *)95;

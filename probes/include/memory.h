@@ -10,6 +10,7 @@
 #define BULKHEAD_MEMORY_H
 
 #include "ruling.h"
+#include "storage.h"
 
 static always_inline u64 moves_now(void)
 {
@@ -21,14 +22,9 @@ static always_inline void forget_everything(void)
 	__sync_fetch_and_add((u64 *)MAP_VALUE(moves), 1);
 }
 
-static always_inline struct inode_memory *memory_of(struct inode *inode)
-{
-	return inode_storage(MAP(inodes), inode, 0, 0);
-}
-
 static always_inline struct inode_memory *new_memory_of(struct inode *inode)
 {
-	struct inode_memory *memory = inode_storage(MAP(inodes), inode, 0, STORAGE_CREATE);
+	struct inode_memory *memory = new_memory(inode);
 
 	if (!memory)
 		count(STATISTIC_MEMORY_FAILED);

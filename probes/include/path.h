@@ -29,31 +29,72 @@ struct walk {
 	u64 found;
 };
 
+/*
+ * Whether there is something of a name. Asked of the address as a number: Linux 6.12 takes a hook's dentry to have an
+ * inode always, so its verifier may drop the question, and reading a field of none would be a fault of the kernel's.
+ */
+static always_inline int exists(struct dentry *dentry)
+{
+	return address_of(FIELD(dentry, d_inode)) != 0;
+}
+
+#if HAVE_BPF_LSM
+
+/* The number of a mount root that user space announced, or 0. `memory` is the inode's. */
+static always_inline u32 anchor_of(struct dentry *dentry, struct inode_memory *memory)
+{
+	return memory ? memory->anchor : 0;
+}
+
+static always_inline int is_anchor(struct dentry *dentry)
+{
+	return anchor_of(dentry, memory_of(FIELD(dentry, d_inode)));
+}
+
+#else
+
+/* The same: user space does not know an inode's address. */
+static always_inline u32 anchor_of(struct dentry *dentry, struct inode_memory *memory)
+{
+	struct inode *inode = FIELD(dentry, d_inode);
+	struct link_key key = { .device = FIELD(FIELD(dentry, d_sb), s_dev) };
+	u32 *anchor;
+
+	if (!exists(dentry) || !inode) /* see state_of_links() */
+		return 0;
+	key.inode = FIELD(inode, i_ino);
+	anchor = map_lookup(MAP(numbered), &key);
+	return anchor ? *anchor : 0;
+}
+
+static always_inline int is_anchor(struct dentry *dentry)
+{
+	return anchor_of(dentry, 0);
+}
+
+#endif
+
 /* bpf_loop callback: is the state after this dentry's path known? */
 FUNCTION(walk_up)(u64 i, struct walk *w)
 {
 	struct dentry *dentry = w->at;
 	struct dentry *parent = FIELD(dentry, d_parent);
 	struct inode_memory *memory = memory_of(FIELD(dentry, d_inode));
-	struct anchor_key key;
-	u64 directory;
+	struct anchor_key key = { .epoch = w->epoch };
+	u64 directory = memory ? recall(memory, memory->directories, w->epoch, w->moves) : 0;
 	u32 *state;
 
-	if (memory) {
-		directory = recall(memory, memory->directories, w->epoch, w->moves);
-		if (directory) {
-			w->state = (u32)directory;
-			w->found = 1;
-			return 1;
-		}
-		key.epoch = w->epoch;
-		key.anchor = memory->anchor;
-		state = key.anchor ? map_lookup(MAP(anchors), &key) : 0;
-		if (state) {
-			w->state = *state;
-			w->found = 1;
-			return 1;
-		}
+	if (directory) {
+		w->state = (u32)directory;
+		w->found = 1;
+		return 1;
+	}
+	key.anchor = anchor_of(dentry, memory);
+	state = key.anchor ? map_lookup(MAP(anchors), &key) : 0;
+	if (state) {
+		w->state = *state;
+		w->found = 1;
+		return 1;
 	}
 	if (parent == dentry)
 		return 1;
@@ -91,7 +132,7 @@ static always_inline struct inode_memory *note_directory(struct dentry *dentry, 
 	if (!memory)
 		return 0;
 	if (*(struct inode *volatile *)FIELD_ADDRESS(dentry, d_inode) != inode) {
-		inode_storage_delete(MAP(inodes), inode);
+		drop_memory(inode);
 		return 0;
 	}
 	note(memory, memory->directories, w->epoch << 32 | state, w->moves);
@@ -165,15 +206,6 @@ static always_inline u64 resolve_whole(struct dentry *leaf, u64 epoch)
 }
 
 /*
- * Whether there is something of a name. Asked of the address as a number: Linux 6.12 takes a hook's dentry to have an
- * inode always, so its verifier may drop the question, and reading a field of none would be a fault of the kernel's.
- */
-static always_inline int exists(struct dentry *dentry)
-{
-	return address_of(FIELD(dentry, d_inode)) != 0;
-}
-
-/*
  * The state that answers for a file with several names, under each of them, where user space found that a rule covers
  * one; STATE_UNKNOWN otherwise.
  */
@@ -198,13 +230,12 @@ static always_inline u64 state_of_links(struct dentry *leaf, u64 epoch)
 static always_inline u64 resolve_name(struct dentry *leaf, u64 epoch)
 {
 	struct dentry *parent = FIELD(leaf, d_parent);
-	struct inode_memory *own = memory_of(FIELD(leaf, d_inode));
 	struct inode_memory *known = memory_of(FIELD(parent, d_inode));
 	struct element e;
 	u64 directory = 0;
 	u32 sequence, state;
 
-	if (known && parent != leaf && !(own && own->anchor))
+	if (known && parent != leaf && !is_anchor(leaf))
 		directory = recall(known, known->directories, epoch, moves_now());
 	if (directory >> 32 != epoch)
 		return resolve_whole(leaf, epoch);

@@ -32,7 +32,7 @@ static always_inline int is_in_upper_layer(struct inode *inode)
 /* Whether a file was changed since. Times of change are rounded down to what the file system can keep. */
 static always_inline int is_written(struct inode *inode, struct layer *layer)
 {
-	struct writing *writing = inode_storage(MAP(writings), inode, 0, 0);
+	struct writing *writing = writing_of(inode);
 	u64 grain = FIELD(FIELD(inode, i_sb), s_time_gran), changed_ns;
 
 	if (writing && writing->boottime_ns >= layer->since_boottime_ns)
@@ -76,7 +76,7 @@ static always_inline void note_writing(struct policy_set *set, struct inode *ino
 
 	if (!asks_provenance(set))
 		return;
-	writing = inode_storage(MAP(writings), inode, 0, STORAGE_CREATE);
+	writing = new_writing(inode);
 	if (writing)
 		writing->boottime_ns = boot_time_ns();
 	else

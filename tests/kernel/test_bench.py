@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bulkhead.kernel.bundle import bundle_key, cached_bundle
+from bulkhead.kernel.plan import LSM_LIST
 
 CHECKOUT = Path(__file__).parents[2]
 KERNEL = CHECKOUT / ".cache/kernels" / os.environ["BULKHEAD_GUEST"]
@@ -36,7 +37,8 @@ def test_type_information_was_extracted_rightly() -> None:
 
 def test_programs_were_compiled_before_boot() -> None:
     """The agent finds programs for the running kernel, so no suite waits for clang."""
-    assert cached_bundle(bundle_key(BTF), Path(os.environ["BULKHEAD_BUNDLES"])) is not None
+    bpf_lsm = "bpf" in LSM_LIST.read_text().strip().split(",")
+    assert cached_bundle(bundle_key(BTF, bpf_lsm), Path(os.environ["BULKHEAD_BUNDLES"])) is not None
 
 
 def test_security_modules_are_those_of_the_command_line() -> None:

@@ -59,7 +59,7 @@ def run(  # noqa: PLR0913  # what can be chosen about a run
     machine = qemu.Machine(cpus=cpus, memory=memory, lsm=lsm, icount=icount)
     outputs = {"stdout": stdout or sys.stdout.buffer, "stderr": stderr or sys.stderr.buffer}
     found = fetched(kernel)
-    bundles.prepare(found)
+    bundles.prepare(found, lsm)
     programs.prepare()
     for sources in ("agent", "tests", "tools"):  # Python would do it in the guest otherwise, twenty times slower
         compileall.compile_dir(CHECKOUT / sources, quiet=2)

@@ -12,15 +12,16 @@ import sys
 from bulkhead.errors import BulkheadError, ProgramRefused
 from bulkhead.kernel.bundle import bundle_key, cached_bundle, cached_path
 from bulkhead.kernel.compiler import compile_bundle
-from tools.vm import CACHE, BenchError
+from tools.vm import CACHE, BenchError, qemu
 from tools.vm.kernels import Kernel
 
 BUNDLES = CACHE / "bundles"
 
 
-def prepare(kernel: Kernel) -> None:
-    """Compile for `kernel`, unless the cache has what these sources would give. Raises `BenchError`."""
-    key = bundle_key(kernel.btf)
+def prepare(kernel: Kernel, lsm: str = qemu.DEFAULT_LSM) -> None:
+    """Compile for `kernel` booted with this lsm=, unless the cache has what these sources give. Raises `BenchError`."""
+    bpf_lsm = "bpf" in lsm.split(",")
+    key = bundle_key(kernel.btf, bpf_lsm)
     if cached_bundle(key, BUNDLES) is not None:
         return
     BUNDLES.mkdir(parents=True, exist_ok=True)
@@ -30,7 +31,7 @@ def prepare(kernel: Kernel) -> None:
             return
         print(f"vm: compiling the probes for Linux {kernel.release}", file=sys.stderr, flush=True)
         try:
-            compile_bundle(kernel.btf, cached_path(key, BUNDLES))
+            compile_bundle(kernel.btf, cached_path(key, BUNDLES), bpf_lsm)
         except ProgramRefused as error:
             raise BenchError(f"{error}\n{error.log}") from error
         except BulkheadError as error:

@@ -6,7 +6,7 @@ from typing import Final
 
 from bulkhead.abi.maps import MapDefinition, MapFlag, MapType
 
-ABI_VERSION: Final[int] = 5  # raised when a map comes, goes or changes: programs of another version never share maps
+ABI_VERSION: Final[int] = 6  # raised when a map comes, goes or changes: programs of another version never share maps
 MAX_CONTAINERS: Final[int] = 2048  # containers under policy on one node; index 0 means "none"
 MAX_SETS: Final[int] = 4096  # policy sets held at once, those being replaced included, once a class of subjects
 MAX_SUBJECTS: Final[int] = 64  # classes of acting programs that one policy set tells apart
@@ -76,6 +76,8 @@ STATISTICS: Final[int] = 13
 ELEMENT_BYTES: Final[int] = 16  # struct element, the argument of step()
 SEEKER_BYTES: Final[int] = 16  # struct seeker, the argument of find_subject()
 NOTICE_BYTES: Final[int] = 88  # struct notice, the argument of report() and emit()
+MAX_INODES: Final[int] = 65536  # that remember something, where BPF LSM is not active
+MAX_SOCKETS: Final[int] = 65536  # the same of sockets
 
 
 class Operation(IntEnum):
@@ -636,7 +638,7 @@ MAPS: Final[tuple[MapDefinition, ...]] = (
         type=MapType.INODE_STORAGE,
         key_bytes=4,
         value_bytes=48,
-        entries=0,
+        entries=MAX_INODES,
         flags=MapFlag.NO_PREALLOC,
     ),
     MapDefinition(
@@ -654,7 +656,7 @@ MAPS: Final[tuple[MapDefinition, ...]] = (
         type=MapType.INODE_STORAGE,
         key_bytes=4,
         value_bytes=8,
-        entries=0,
+        entries=MAX_INODES,
         flags=MapFlag.NO_PREALLOC,
     ),
     MapDefinition(
@@ -739,12 +741,30 @@ MAPS: Final[tuple[MapDefinition, ...]] = (
         flags=MapFlag.NO_PREALLOC,
     ),
     MapDefinition(
+        identifier=0x4232,
+        name="numbered",
+        type=MapType.HASH,
+        key_bytes=16,
+        value_bytes=4,
+        entries=MAX_LINKS,
+        flags=MapFlag.NO_PREALLOC,
+    ),
+    MapDefinition(
+        identifier=0x4233,
+        name="blank",
+        type=MapType.ARRAY,
+        key_bytes=4,
+        value_bytes=48,
+        entries=1,
+        flags=MapFlag(0),
+    ),
+    MapDefinition(
         identifier=0x4210,
         name="sockets",
         type=MapType.SK_STORAGE,
         key_bytes=4,
         value_bytes=16,
-        entries=0,
+        entries=MAX_SOCKETS,
         flags=MapFlag.NO_PREALLOC,
     ),
     MapDefinition(
@@ -858,6 +878,7 @@ __all__ = [
     "MAX_CONTAINERS",
     "MAX_COUNTERS",
     "MAX_GUARDED",
+    "MAX_INODES",
     "MAX_LAYERS",
     "MAX_LINKS",
     "MAX_OUTCOMES",
@@ -865,6 +886,7 @@ __all__ = [
     "MAX_PREFIXES",
     "MAX_REPEATS",
     "MAX_SETS",
+    "MAX_SOCKETS",
     "MAX_SUBJECTS",
     "NAME_BYTES",
     "NOTICE_BYTES",

@@ -26,7 +26,6 @@ from bulkhead.enforcement.records import Records
 from bulkhead.errors import NotEnforceable
 from bulkhead.kernel.bundles import bundle_for_this_kernel
 from bulkhead.kernel.instance import Instance, load_instance
-from bulkhead.kernel.preflight import require_bpf_lsm
 from bulkhead.log import get_log
 from bulkhead.monitoring.checks import Heartbeat
 from bulkhead.report import ledger_file
@@ -99,9 +98,9 @@ def _take_over_and_run(settings: AgentSettings, asked: Input, vitals: Vitals) ->
 
 
 def _loaded(settings: AgentSettings) -> Instance:
-    require_bpf_lsm()
     instance = load_instance(bundle_for_this_kernel(settings.paths.state / "bundles"), settings.paths.pins)
-    log.info("programs_adopted" if instance.adopted else "programs_loaded", programs=len(instance.programs))
+    event, hooks = "programs_adopted" if instance.adopted else "programs_loaded", instance.bundle.parameters.bpf_lsm
+    log.info(event, programs=len(instance.programs), attached_to="lsm" if hooks else "functions")
     return instance
 
 

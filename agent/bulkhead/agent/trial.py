@@ -24,7 +24,7 @@ from bulkhead.enforcement.roots import mount_namespace
 from bulkhead.errors import BulkheadError, NotEnforceable, UsageError
 from bulkhead.kernel.bundles import bundle_for_this_kernel
 from bulkhead.kernel.instance import Instance, load_instance
-from bulkhead.kernel.preflight import require_bpf_lsm
+from bulkhead.kernel.preflight import require_enforcing
 from bulkhead.log import get_log
 from bulkhead.node import cgroups
 from bulkhead.node.anchors import MountWatch, watch_mounts
@@ -54,7 +54,7 @@ def run_trial(trial: Trial) -> int:
 
     Raises `BulkheadError` where the command was not started.
     """
-    require_bpf_lsm()
+    require_enforcing()
     node = node_identity(os.uname().nodename)
     with _sinks(trial.events, node) as sinks, _loaded() as instance, _fresh_cgroup() as cgroup:
         enforcer = Enforcer(instance, Records(None))

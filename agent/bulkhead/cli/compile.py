@@ -23,6 +23,11 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     parser.add_argument("--btf", type=Path, required=True, metavar="FILE", help="the kernel's BTF")
     parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="where to write")
+    parser.add_argument(
+        "--without-lsm",
+        action="store_true",
+        help="for a node that is booted without bpf in lsm=: programs on functions",
+    )
     parser.set_defaults(run=run)
 
 
@@ -31,6 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     from bulkhead.kernel.bundle import bundle_key  # noqa: PLC0415
     from bulkhead.kernel.compiler import compile_bundle  # noqa: PLC0415
 
-    compile_bundle(arguments.btf, arguments.out)
-    print(f"{bundle_key(arguments.btf)}.bundle")
+    bpf_lsm = not arguments.without_lsm
+    compile_bundle(arguments.btf, arguments.out, bpf_lsm)
+    print(f"{bundle_key(arguments.btf, bpf_lsm)}.bundle")
     return 0

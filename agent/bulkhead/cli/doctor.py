@@ -100,6 +100,7 @@ def described(report: Report) -> dict[str, object]:
     return {
         "kernel": report.kernel,
         "can_enforce": report.can_enforce,
+        "bpf_lsm": report.bpf_lsm,
         "sections": {
             section: {"enforceable": not report.missing(section), "missing": list(report.missing(section))}
             for section in SECTIONS
@@ -135,4 +136,9 @@ def _remedies(report: Report) -> Iterator[str]:
         if remedies:
             yield title
             yield from (f"  {feature.name}: {feature.remedy}" for feature in remedies)
-    yield "Everything can be enforced." if report.can_enforce else "Not everything can be enforced on this machine."
+    if not report.can_enforce:
+        yield "Not everything can be enforced on this machine."
+    elif report.bpf_lsm:
+        yield "Everything can be enforced."
+    else:
+        yield "Everything can be enforced, by programs on functions: at more cost than by LSM hooks."

@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from bulkhead import abi
+from bulkhead.enforcement.anchor_numbers import AnchorNumbers
 from bulkhead.enforcement.bindings import Bindings
 from bulkhead.enforcement.building import Build, build_at_once
 from bulkhead.enforcement.departures import Departures
@@ -85,6 +86,7 @@ class Enforcer:
         self._layers = Layers(instance.maps["layers"])
         self._bindings = Bindings(instance.maps["bindings"], instance.bundle.parameters)
         self._links = LinkTable(instance.maps["links"])
+        self._numbers = AnchorNumbers(instance)
         self._bound: dict[int, _Bound] = {}
         self._by_index: dict[int, _Bound] = {}
 
@@ -133,7 +135,7 @@ class Enforcer:
             links = find_hard_links(view.root, view.table, policy_set.rules.paths)
             together = groups_with(paths, links.names)
             image = self._build(policy_set, together, wait)
-            gates = tuple(map(self._anchor_number, view.gates))
+            gates = tuple(map(self._numbers.number_of, view.gates))
             if image.flags & (abi.SET_HAS_PROVENANCE | abi.SET_HAS_SUBJECTS):
                 require_known(view)
             wanted = _Wanted(container, image, seen, paths, links, together, view.prefixes, signature, gates)
@@ -264,20 +266,10 @@ class Enforcer:
         for anchor in view.anchors:
             if (anchor.view.device, anchor.view.root) in strange:
                 continue
-            number = self._anchor_number(anchor.fd)
+            number = self._numbers.number_of(anchor.fd, anchor.view.device)
             origins[number] = origins.get(number, frozenset()) | {(anchor.view.device, anchor.view.root)}
         places = (place for place in view.places if (place.device, place.root) not in strange)
         return Sightings(frozenset(places), origins)
-
-    def _anchor_number(self, descriptor: int) -> int:
-        key = struct.pack("<i", descriptor)
-        raw = self._instance.maps["inodes"].get(key)
-        memory = abi.InodeMemory.from_buffer_copy(raw) if raw else abi.InodeMemory()
-        if memory.anchor == 0:
-            number = self._instance.next_anchor()
-            self._instance.maps["inodes"].put(key, pack(abi.InodeMemory(anchor=number)))
-            return number
-        return int(memory.anchor)
 
     def _cover(self, made: _Bound, old: _Bound | None, undo: contextlib.ExitStack) -> None:
         """Bind the cgroups and attach the packet programs, so that the ruling holds for all when it is written."""

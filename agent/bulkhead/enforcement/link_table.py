@@ -21,6 +21,12 @@ def groups_with(paths: Paths, linked: Linked) -> tuple[frozenset[bytes], ...]:
     return tuple(sorted(several.union(groups(paths)), key=sorted))
 
 
+def link_key(epoch: int, device: tuple[int, int], inode: int) -> abi.LinkKey:
+    """The key of an inode of a file system, whose device is (major, minor)."""
+    major, minor = device
+    return abi.LinkKey(epoch=epoch, device=major << _MINOR_BITS | minor, inode=inode)
+
+
 class LinkTable:
     """Writes and removes the links of an epoch."""
 
@@ -29,9 +35,8 @@ class LinkTable:
 
     def write(self, epoch: int, linked: Linked, states: Mapping[frozenset[bytes], int]) -> None:
         """`states` has the state of each set of names, placed. Raises `DoesNotFit` where the map is full."""
-        for ((major, minor), inode), names in linked.items():
-            key = abi.LinkKey(epoch=epoch, device=major << _MINOR_BITS | minor, inode=inode)
-            self._links.put(pack(key), word(states[names]))
+        for (device, inode), names in linked.items():
+            self._links.put(pack(link_key(epoch, device, inode)), word(states[names]))
 
     def remove(self, epoch: int) -> None:
         """All of an epoch."""

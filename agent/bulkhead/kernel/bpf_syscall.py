@@ -53,6 +53,7 @@ class AttachType(IntEnum):
     CGROUP_INET_EGRESS = 1
     CGROUP_INET4_CONNECT = 10
     TRACE_RAW_TP = 23
+    MODIFY_RETURN = 26
     LSM_MAC = 27
 
 

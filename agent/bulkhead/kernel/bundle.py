@@ -18,7 +18,7 @@ from bulkhead.abi import ABI_VERSION
 from bulkhead.errors import Damaged
 from bulkhead.files import write_whole
 from bulkhead.kernel.linker import LinkedProgram
-from bulkhead.kernel.plan import PROGRAMS, Parameters, Program, probes_directory
+from bulkhead.kernel.plan import Parameters, Program, probes_directory, programs_for
 
 _FORMAT = 1
 
@@ -40,12 +40,12 @@ class Bundle:
     def plan(self) -> tuple[Program, ...]:
         """The programs as planned: all but those that this kernel has no hook for."""
         there = {linked.name for linked in self.programs}
-        return tuple(program for program in PROGRAMS if program.name in there)
+        return tuple(program for program in programs_for(self.parameters.bpf_lsm) if program.name in there)
 
 
-def bundle_key(btf: Path) -> str:
+def bundle_key(btf: Path, bpf_lsm: bool = True) -> str:
     """Hex SHA-256 of all that decides the programs' code."""
-    digest = hashlib.sha256(f"{_FORMAT} {__version__} {ABI_VERSION}\n".encode())
+    digest = hashlib.sha256(f"{_FORMAT} {__version__} {ABI_VERSION} {bpf_lsm}\n".encode())
     digest.update(btf.read_bytes())
     directory = probes_directory()
     own = [

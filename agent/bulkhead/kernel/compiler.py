@@ -17,18 +17,27 @@ from bulkhead.kernel.bundle import Bundle, bundle_key, write_bundle
 from bulkhead.kernel.headers import read_types, write_headers
 from bulkhead.kernel.kernel_btf import KernelTypes
 from bulkhead.kernel.linker import link
-from bulkhead.kernel.plan import FUNCTIONS, LSM_PREFIX, PROGRAMS, Parameters, Program, probes_directory, render
+from bulkhead.kernel.plan import FUNCTIONS, PROGRAMS, Parameters, Program, probes_directory, programs_for, render
 
 _IDMAPPED_SETATTR_PARAMETERS = 3
 _TIMEOUT_S = 300  # 1.5 s on a machine of its own, 30 s in an emulated one
 
 
-def compile_bundle(btf: Path, out: Path) -> None:
+def compile_bundle(btf: Path, out: Path, bpf_lsm: bool = True) -> None:
     """Compile for the kernel whose BTF is in the file `btf`, into the bundle `out`, which is replaced whole.
+
+    `bpf_lsm` says whether BPF LSM is active there.
 
     Raises `ProgramRefused` with the compiler's messages where the probes do not compile.
     """
-    command = [sys.executable, "-m", "bulkhead.kernel.compiler", str(btf.resolve()), str(out.resolve())]
+    command = [
+        sys.executable,
+        "-m",
+        "bulkhead.kernel.compiler",
+        str(btf.resolve()),
+        str(out.resolve()),
+        str(int(bpf_lsm)),
+    ]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
         result = subprocess.run(
@@ -41,34 +50,36 @@ def compile_bundle(btf: Path, out: Path) -> None:
         raise ProgramRefused(f"the probes do not compile for {btf}; nothing was loaded", log=result.stderr)
 
 
-def parameters_of(types: KernelTypes) -> Parameters:
+def parameters_of(types: KernelTypes, bpf_lsm: bool = True) -> Parameters:
     """What the kernel whose types are given has."""
+    (setattr_program,) = (each for each in programs_for(bpf_lsm) if each.name == "inode_setattr")
     return Parameters(
         cgroup_storage=types.has_enumerator("bpf_map_type", "BPF_MAP_TYPE_CGRP_STORAGE"),
-        idmapped_setattr=types.parameters(f"{LSM_PREFIX}inode_setattr") == _IDMAPPED_SETATTR_PARAMETERS,
+        idmapped_setattr=types.parameters(setattr_program.target) == _IDMAPPED_SETATTR_PARAMETERS,
         layers_have_paths=types.has_member("backing_file", "user_path"),
         direct_file_path=types.has_direct_member("file", "f_path"),
+        bpf_lsm=bpf_lsm,
     )
 
 
 def _is_there(program: Program, types: KernelTypes) -> bool:
     """Whether to have a program: only an optional one may lack its hook."""
-    return not program.optional or types.parameters(LSM_PREFIX + program.hook) is not None
+    return not program.optional or types.parameters(program.target) is not None
 
 
-def _compile(btf: Path, out: Path) -> None:
+def _compile(btf: Path, out: Path, bpf_lsm: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="bulkhead-compile-") as scratch:
         tree = Path(scratch) / "kernel"
         types = read_types(btf)
         write_headers(types, tree)
-        parameters = parameters_of(types)
+        parameters = parameters_of(types, bpf_lsm)
         empty = Path(scratch) / "empty"  # bcc also searches the working directory
         empty.mkdir()
         os.chdir(empty)
         os.environ["BCC_KERNEL_SOURCE"] = str(tree)
         compiled = _run_bcc(render(parameters))
-    programs = tuple(link(program, compiled) for program in PROGRAMS if _is_there(program, types))
-    write_bundle(Bundle(bundle_key(btf), parameters, programs), out)
+    programs = tuple(link(program, compiled) for program in programs_for(bpf_lsm) if _is_there(program, types))
+    write_bundle(Bundle(bundle_key(btf, bpf_lsm), parameters, programs), out)
 
 
 def _run_bcc(text: str) -> dict[str, bytes]:
@@ -104,4 +115,4 @@ def compiler_version() -> str:
 
 
 if __name__ == "__main__":
-    _compile(Path(sys.argv[1]), Path(sys.argv[2]))
+    _compile(Path(sys.argv[1]), Path(sys.argv[2]), bool(int(sys.argv[3])))

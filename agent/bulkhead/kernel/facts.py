@@ -10,6 +10,7 @@ import ctypes
 import errno
 import os
 import platform
+import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from bulkhead.kernel import bpf_syscall as bpf
 from bulkhead.kernel import libbpf
 from bulkhead.kernel.bpf_syscall import AttachType, MapType, ProgramType
 from bulkhead.kernel.compiler import compiler_version
-from bulkhead.kernel.plan import LSM_LIST, LSM_PREFIX, PROGRAMS, Kind
+from bulkhead.kernel.plan import LSM_LIST, LSM_PREFIX, Kind, programs_for
 
 BTF = Path("/sys/kernel/btf/vmlinux")
 LOCKDOWN = Path("/sys/kernel/security/lockdown")
@@ -29,8 +30,18 @@ TRIED_HOOK = "file_open"
 TRIED_TRACEPOINT = "cgroup_mkdir"
 BPF_LOOP_HELPER = 181
 RECURSION_MARK = b"\0__bpf_prog_enter_recur\0"  # came with the change that no longer skips LSM programs on recursion
+OWN_CONFIGURATION = Path("/proc/config.gz")
 GZIP_MAGIC, XZ_MAGIC = b"\x1f\x8b", b"\xfd7zXZ\0"
 FUNCTION_KIND, TYPEDEF_KIND = 12, 8  # BTF_KIND_*
+PREEMPTION_NAMED = re.compile(r"\bPREEMPT(\w*)")
+CHOSEN_PREEMPTION = "sys/kernel/debug/sched/preempt"  # none voluntary (full)
+ROOTS = (Path("/"), Path("/proc/1/root"))  # our own, and the node's, where we are a container that sees its processes
+PREEMPTION_OPTIONS = {
+    "none": "CONFIG_PREEMPT_NONE",
+    "voluntary": "CONFIG_PREEMPT_VOLUNTARY",
+    "lazy": "CONFIG_PREEMPT_LAZY",
+    "full": "CONFIG_PREEMPT",
+}
 
 # kind: (key bytes, value bytes, entries), flags, whether the map must be described by BTF
 MAPS = {
@@ -54,6 +65,9 @@ class Facts:
     libbpf: str = ""  # version
     bcc: str = ""  # version
     hooks_missing: tuple[str, ...] = ()
+    functions_missing: tuple[str, ...] = ()  # which programs would be on where BPF LSM is not active
+    function_called: bool | None = None  # a program that may take such a function's place
+    preemption: str = "unknown"  # none, voluntary, lazy, full
     lsm_load: int | None = None
     lsm_attach: int | None = None
     lsm_called: bool | None = None
@@ -79,7 +93,10 @@ def gather() -> Facts:
         btf=BTF.exists(),
         libbpf=_libbpf_version(),
         bcc=_bcc_version(),
-        hooks_missing=_missing_hooks(),
+        hooks_missing=_missing_targets(bpf_lsm=True),
+        functions_missing=_missing_targets(bpf_lsm=False),
+        function_called=_try_function(),
+        preemption=read_preemption(os.uname().version, Path("/proc/cmdline").read_text()),
         lsm_load=load,
         lsm_attach=attach,
         lsm_called=called,
@@ -140,6 +157,21 @@ def _try_attach(program: int, calls: int) -> tuple[int, bool | None]:
         return error.errno or errno.EINVAL, None
 
 
+def _try_function() -> bool | None:
+    """Whether a program that may take the place of one of the functions that call LSM hooks is called."""
+    function = _kernel_type(f"security_{TRIED_HOOK}", FUNCTION_KIND)
+    if function is None:
+        return None
+    shape, flags, _ = MAPS[MapType.ARRAY]
+    try:
+        with bpf.loaded_map(MapType.ARRAY, shape, flags) as calls:
+            noting = bpf.store_in_array(calls, 1) + bpf.RETURN_0
+            with bpf.loaded_program(ProgramType.TRACING, AttachType.MODIFY_RETURN, noting, function) as program:
+                return bool(_try_attach(program, calls)[1])
+    except OSError:
+        return False
+
+
 def _try_tracing() -> int | None:
     """Loading and attaching a program that does nothing to a tracepoint of ours."""
     tracepoint = _kernel_type(f"btf_trace_{TRIED_TRACEPOINT}", TYPEDEF_KIND)
@@ -174,13 +206,31 @@ def _try_maps() -> dict[MapType, int]:
     return answers
 
 
-def _missing_hooks() -> tuple[str, ...]:
-    """Hooks of ours that the kernel's BTF does not have; empty where there is no BTF to look in."""
+def _missing_targets(bpf_lsm: bool) -> tuple[str, ...]:
+    """Hooks or functions that the kernel's BTF does not have; empty where there is no BTF to look in."""
     if not BTF.exists() or not _libbpf_version():
         return ()
-    prefixes = {Kind.LSM: LSM_PREFIX, Kind.FUNCTION: ""}
-    hooks = [(each.hook, prefixes[each.kind]) for each in PROGRAMS if each.kind in prefixes and not each.optional]
-    return tuple(hook for hook, prefix in hooks if _kernel_type(prefix + hook, FUNCTION_KIND) is None)
+    on_functions = (Kind.LSM, Kind.DECIDING, Kind.FUNCTION)
+    needed = [each for each in programs_for(bpf_lsm) if each.kind in on_functions and not each.optional]
+    return tuple(each.hook for each in needed if _kernel_type(each.target, FUNCTION_KIND) is None)
+
+
+def read_preemption(version: str, command_line: str) -> str:
+    """When the kernel takes the processor from a task in the kernel: none, voluntary, lazy, full, or unknown.
+
+    `version` is of uname(2). A kernel that can do all of them says in debugfs what it does; else its command line or
+    its configuration does.
+    """
+    model = PREEMPTION_NAMED.search(version)
+    if model is None:
+        return "voluntary"  # or none
+    if model[1] != "_DYNAMIC":
+        return "full"
+    if chosen := next(filter(None, (_chosen(root / CHOSEN_PREEMPTION, "()") for root in ROOTS)), None):
+        return chosen
+    if asked := [word.partition("=")[2] for word in command_line.split() if word.startswith("preempt=")]:
+        return asked[-1]
+    return next((mode for mode, option in PREEMPTION_OPTIONS.items() if _configured(option) == "y"), "unknown")
 
 
 def _effective_capabilities(status: str) -> int:
@@ -209,10 +259,10 @@ def _words(path: Path) -> tuple[str, ...] | None:
         return None
 
 
-def _chosen(path: Path) -> str | None:
+def _chosen(path: Path, brackets: str = "[]") -> str | None:
     """The word in brackets, as in `none [integrity] confidentiality`."""
     try:
-        return path.read_text().partition("[")[2].partition("]")[0]
+        return path.read_text().partition(brackets[0])[2].partition(brackets[1])[0]
     except OSError:
         return None
 
@@ -224,7 +274,7 @@ def _mount_points(fstype: str, table: str) -> tuple[str, ...]:
 
 def _configured(option: str) -> str | None:
     """The value of an option of the kernel's configuration, "n" where it is not set, None where it cannot be read."""
-    for path in (Path("/proc/config.gz"), Path(f"/boot/config-{platform.release()}")):
+    for path in (OWN_CONFIGURATION, *(root / f"boot/config-{platform.release()}" for root in ROOTS)):
         try:
             text = _unpacked(path.read_bytes())
         except OSError:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bulkhead.kernel.bpf_syscall import MapType
 from bulkhead.kernel.facts import Facts, gather
@@ -28,6 +28,7 @@ LSM_ATTACHED = "LSM attachment"
 LSM_ACTIVE = "BPF LSM active"
 LSM_HOOKS = "LSM hooks"
 LSM_RECURSION = "LSM recursion"
+FUNCTIONS = "programs on functions"
 TRACING = "tracing programs"
 EGRESS = "egress programs"
 CONNECT = "connect programs"
@@ -80,8 +81,13 @@ class Report:
 
     def missing(self, section: str) -> tuple[str, ...]:
         """Names of the features that `section` (a key of SECTIONS) needs and that are not there; empty: enforceable."""
-        names = SECTIONS[section]
-        return tuple(feature.name for feature in self.features if feature.name in names and not feature.ok)
+        needed = [feature for feature in self.features if feature.needed and feature.name in SECTIONS[section]]
+        return tuple(feature.name for feature in needed if not feature.ok)
+
+    @property
+    def bpf_lsm(self) -> bool:
+        """Whether programs go on LSM hooks; else, where the kernel can enforce, on the functions that call them."""
+        return all(feature.ok for feature in self.features if feature.name in LSM)
 
 
 def detect(of_the_node: Sequence[Feature] = ()) -> Report:
@@ -108,6 +114,7 @@ def judge(facts: Facts, of_the_node: Sequence[Feature] = ()) -> Report:
         _lsm_active(facts),
         _lsm_hooks(facts),
         _lsm_recursion(facts),
+        _functions(facts),
         _tried(TRACING, facts.tracing, facts, "CONFIG_DEBUG_INFO_BTF=y and CONFIG_FTRACE=y"),
         _tried(EGRESS, facts.egress, facts, "CONFIG_CGROUP_BPF=y"),
         _tried(CONNECT, facts.connect, facts, "CONFIG_CGROUP_BPF=y"),
@@ -122,7 +129,15 @@ def judge(facts: Facts, of_the_node: Sequence[Feature] = ()) -> Report:
         _lockdown(facts),
         _unprivileged(facts),
     )
-    return Report(facts.release, features)
+    by_name = {each.name: each for each in features}
+    if by_name[LSM_ACTIVE].ok or not by_name[FUNCTIONS].ok or "bpf" in (facts.lsm_list or ()):
+        return Report(facts.release, features)
+    return Report(facts.release, tuple(_without_lsm(each) for each in features))
+
+
+def _without_lsm(feature: Feature) -> Feature:
+    """Where programs can be on functions, an inactive BPF LSM is no loss of enforcement."""
+    return replace(feature, needed=False) if feature.name in (*LSM, INODE_STORAGE) else feature
 
 
 def _privileges(facts: Facts) -> Feature:
@@ -220,6 +235,22 @@ def _lsm_recursion(facts: Facts) -> Feature:
         return Feature(LSM_RECURSION, True, True, "programs are never skipped")
     found = "programs are skipped when one interrupts another: a way around every policy"
     return Feature(LSM_RECURSION, False, True, found, "boot 6.2 or later, or 6.1.54 or later of 6.1")
+
+
+def _functions(facts: Facts) -> Feature:
+    """The way without BPF LSM. A program is skipped where another task interrupts it and calls the same function."""
+    if not facts.function_called:
+        found = "a program cannot take the place of a function that calls LSM hooks"
+        return Feature(FUNCTIONS, False if facts.function_called is False else None, False, found)
+    if facts.functions_missing:
+        return Feature(FUNCTIONS, False, False, f"missing: {', '.join(facts.functions_missing)}")
+    if facts.preemption in ("none", "voluntary"):
+        return Feature(FUNCTIONS, True, False, f"can take the place of LSM hooks; preemption is {facts.preemption}")
+    if facts.preemption == "unknown":
+        found = "whether tasks are preempted in the kernel is not known; then programs may be skipped: a way round"
+    else:
+        found = f"tasks are preempted in the kernel ({facts.preemption}), so programs may be skipped: a way round"
+    return Feature(FUNCTIONS, False, False, found)
 
 
 def _inode_storage(facts: Facts) -> Feature:

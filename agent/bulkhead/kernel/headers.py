@@ -63,6 +63,7 @@ FIELDS = {
         "real_cred",
         "group_leader",
         "mm",
+        "personality",
         "real_parent",
         "start_boottime",
         "bpf_storage",

@@ -25,7 +25,7 @@ from bulkhead.kernel.bundle import Bundle
 from bulkhead.kernel.guard import Guard
 from bulkhead.kernel.linker import INSTRUCTION, LinkedProgram
 from bulkhead.kernel.maps import Maps, create_maps, open_map, open_maps, pack, word
-from bulkhead.kernel.plan import FUNCTIONS, LSM_PREFIX, PROGRAMS, Kind, Linkage, Program
+from bulkhead.kernel.plan import FUNCTIONS, PROGRAMS, Kind, Linkage, Program
 
 _FUNCTION_KIND, _TYPEDEF_KIND = 12, 8  # BTF_KIND_*
 _LINK_CGROUP, _LINK_CGROUP_OFFSET = struct.Struct("<Q"), 16  # cgroup_id of struct bpf_link_info, 0 when detached
@@ -297,13 +297,11 @@ def _with_maps(linked: LinkedProgram, maps: Maps) -> bytes:
 
 
 def _hook(program: Program) -> int:
-    if program.kind is Kind.LSM:
-        return libbpf.kernel_type(LSM_PREFIX + program.hook, _FUNCTION_KIND)
+    if program.kind.on_cgroup:
+        return 0
     if program.kind is Kind.TRACEPOINT:
         return libbpf.kernel_type(f"btf_trace_{program.hook}", _TYPEDEF_KIND)
-    if program.kind is Kind.FUNCTION:
-        return libbpf.kernel_type(program.hook, _FUNCTION_KIND)
-    return 0
+    return libbpf.kernel_type(program.target, _FUNCTION_KIND)
 
 
 def _kernel_programs(bundle: Bundle) -> Iterator[Program]:

@@ -35,6 +35,8 @@ _NUMBERS = {
     abi.MapType.TASK_STORAGE: 29,
 }
 _CGRP_STORAGE = 32
+_HASH, _ADDRESS_BYTES = _NUMBERS[abi.MapType.HASH], 8
+_NOT_ON_OBJECTS = (abi.MapType.SK_STORAGE, abi.MapType.INODE_STORAGE)  # where BPF LSM is not active: storage.h
 _DESCRIPTOR = struct.Struct("<i")
 _ON_OBJECTS = (abi.MapType.SK_STORAGE, abi.MapType.INODE_STORAGE, abi.MapType.TASK_STORAGE)
 _STORAGE = (*(_NUMBERS[kind] for kind in _ON_OBJECTS), _CGRP_STORAGE)
@@ -55,8 +57,10 @@ def _shape(definition: abi.MapDefinition, parameters: Parameters) -> _Shape:
         if parameters.cgroup_storage:
             return _Shape(_CGRP_STORAGE, _DESCRIPTOR.size, definition.value_bytes, 0, abi.MapFlag.NO_PREALLOC)
         kind = abi.MapType.HASH
-    number = _NUMBERS[kind]
-    return _Shape(number, definition.key_bytes, definition.value_bytes, definition.entries, definition.flags)
+    if kind in _NOT_ON_OBJECTS and not parameters.bpf_lsm:
+        return _Shape(_HASH, _ADDRESS_BYTES, definition.value_bytes, definition.entries, definition.flags)
+    entries = 0 if kind in _ON_OBJECTS else definition.entries
+    return _Shape(_NUMBERS[kind], definition.key_bytes, definition.value_bytes, entries, definition.flags)
 
 
 class Map:

@@ -7,7 +7,7 @@ is a row here. Next step: `bulkhead.kernel.compiler` compiles what `render` give
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
@@ -19,9 +19,13 @@ LSM_PREFIX = "bpf_lsm_"  # of the functions that LSM programs are attached to
 
 
 class Kind(Enum):
-    """How a program is loaded and attached: BPF_PROG_TYPE_* and BPF_* attach types of include/uapi/linux/bpf.h."""
+    """How a program is loaded and attached: BPF_PROG_TYPE_* and BPF_* attach types of include/uapi/linux/bpf.h.
+
+    A FUNCTION program precedes a function of the kernel; a DECIDING one also takes its place where it returns an error.
+    """
 
     LSM = (29, 27)
+    DECIDING = (26, 26)
     TRACEPOINT = (26, 23)
     FUNCTION = (26, 24)
     CGROUP_EGRESS = (8, 1)
@@ -41,15 +45,16 @@ class Kind(Enum):
     @property
     def on_cgroup(self) -> bool:
         """Attached to each container's cgroup, rather than once to the kernel."""
-        return self not in (Kind.LSM, Kind.TRACEPOINT, Kind.FUNCTION)
+        return self in (Kind.CGROUP_EGRESS, Kind.CGROUP_CONNECT4, Kind.CGROUP_CONNECT6)
 
 
 @dataclass(frozen=True)
 class Program:
     """A program: its function's name, the probe file it is in, and the hook, where that has another name.
 
-    The hook of a FUNCTION is a function of the kernel that it precedes.
     An optional one is left out where the kernel has no such hook, because there is nothing then that it would judge.
+    `function` is the kernel's function that calls an LSM hook, where that is not named after it, and `decides` says
+    whether it returns anything: see `on_functions`. A program may be there only `without_lsm`.
     """
 
     name: str
@@ -57,17 +62,32 @@ class Program:
     kind: Kind
     hooked: str = ""
     optional: bool = False
+    function: str = ""
+    decides: bool = True
+    without_lsm: bool = False
 
     @property
     def hook(self) -> str:
         """The name of the hook, tracepoint or function of the kernel; of no meaning for programs on cgroups."""
         return self.hooked or self.name
 
+    @property
+    def target(self) -> str:
+        """The kernel's function that the program is attached to; of no meaning for tracepoints and cgroups."""
+        return LSM_PREFIX + self.hook if self.kind is Kind.LSM else self.hook
+
+    def on_functions(self) -> Program:
+        """The same program where BPF LSM is not active: on the function that calls its hook."""
+        if self.kind is not Kind.LSM:
+            return self
+        kind = Kind.DECIDING if self.decides else Kind.FUNCTION
+        return replace(self, kind=kind, hooked=self.function or f"security_{self.hook}")
+
 
 PROGRAMS = (
     Program("file_open", "file.bpf.c", Kind.LSM),
     Program("file_receive", "file.bpf.c", Kind.LSM),
-    Program("bprm_check_security", "exec.bpf.c", Kind.LSM),
+    Program("bprm_check_security", "exec.bpf.c", Kind.LSM, function="security_bprm_check"),
     Program("mmap_file", "map.bpf.c", Kind.LSM),
     Program("file_mprotect", "map.bpf.c", Kind.LSM),
     Program("inode_create", "create.bpf.c", Kind.LSM),
@@ -78,6 +98,10 @@ PROGRAMS = (
     Program("inode_rmdir", "remove.bpf.c", Kind.LSM),
     Program("inode_link", "relocate.bpf.c", Kind.LSM),
     Program("inode_rename", "relocate.bpf.c", Kind.LSM),
+    Program("inode_exchange", "relocate.bpf.c", Kind.LSM, "inode_rename", without_lsm=True),
+    Program("inode_free", "forget.bpf.c", Kind.FUNCTION, "security_inode_free", without_lsm=True),
+    Program("sk_free", "forget.bpf.c", Kind.FUNCTION, "security_sk_free", without_lsm=True),
+    Program("inet_free", "forget.bpf.c", Kind.FUNCTION, "inet_sock_destruct", without_lsm=True),
     Program("inode_setattr", "attributes.bpf.c", Kind.LSM),
     Program("inode_setxattr", "attributes.bpf.c", Kind.LSM),
     Program("inode_removexattr", "attributes.bpf.c", Kind.LSM),
@@ -95,7 +119,7 @@ PROGRAMS = (
     Program("kernel_read_file", "operation.bpf.c", Kind.LSM),
     Program("kernel_load_data", "operation.bpf.c", Kind.LSM),
     Program("bpf", "operation.bpf.c", Kind.LSM),
-    Program("userns_create", "operation.bpf.c", Kind.LSM),
+    Program("userns_create", "operation.bpf.c", Kind.LSM, function="security_create_user_ns"),
     Program("perf_event_open", "operation.bpf.c", Kind.LSM),
     Program("inode_init_security_anon", "operation.bpf.c", Kind.LSM),
     Program("key_alloc", "operation.bpf.c", Kind.LSM),
@@ -117,7 +141,7 @@ PROGRAMS = (
     Program("tamper_rename", "tampering.bpf.c", Kind.LSM, "inode_rename"),
     Program("tamper_rmdir", "tampering.bpf.c", Kind.LSM, "inode_rmdir"),
     Program("socket_recvmsg", "network_kill.bpf.c", Kind.LSM),
-    Program("bprm_committed_creds", "subject.bpf.c", Kind.LSM),
+    Program("bprm_committed_creds", "subject.bpf.c", Kind.LSM, decides=False),
     Program("ptrace_subject", "subject.bpf.c", Kind.LSM, "ptrace_access_check"),
     Program("task_prctl", "subject.bpf.c", Kind.LSM),
     Program("fork_subject", "subject.bpf.c", Kind.TRACEPOINT, "sched_process_fork"),
@@ -125,12 +149,19 @@ PROGRAMS = (
     Program("cgroup_release", "inherit.bpf.c", Kind.TRACEPOINT),
     Program("cgroup_move_task", "depart.bpf.c", Kind.FUNCTION),
     Program("sched_process_fork", "depart.bpf.c", Kind.TRACEPOINT),
-    Program("task_free", "depart.bpf.c", Kind.LSM),
+    Program("task_free", "depart.bpf.c", Kind.LSM, decides=False),
     Program("socket_post_create", "departed_socket.bpf.c", Kind.LSM),
     Program("egress", "egress.bpf.c", Kind.CGROUP_EGRESS),
     Program("connect4", "egress.bpf.c", Kind.CGROUP_CONNECT4),
     Program("connect6", "egress.bpf.c", Kind.CGROUP_CONNECT6),
 )
+
+
+def programs_for(bpf_lsm: bool) -> tuple[Program, ...]:
+    """The programs as they are attached where BPF LSM is active, or is not."""
+    if bpf_lsm:
+        return tuple(program for program in PROGRAMS if not program.without_lsm)
+    return tuple(program.on_functions() for program in PROGRAMS)
 
 
 class Linkage(Enum):
@@ -176,6 +207,7 @@ FUNCTIONS = (
 class Parameters:
     """What differs between kernels, as given to the C (probes/include/compat.h).
 
+    `bpf_lsm` says that BPF LSM is active; else programs are on the functions that call the hooks.
     `layers_have_paths`, which is for user space, says that an overlay's access to a file of its layers shows the path
     of that file (Linux 6.8, def3ae83da02), not the overlay's.
     """
@@ -184,10 +216,12 @@ class Parameters:
     idmapped_setattr: bool = True
     layers_have_paths: bool = True
     direct_file_path: bool = True
+    bpf_lsm: bool = True
 
     def defines(self) -> dict[str, int]:
         """The `#define`s, by name."""
         return {
+            "HAVE_BPF_LSM": int(self.bpf_lsm),
             "HAVE_CGROUP_STORAGE": int(self.cgroup_storage),
             "HAVE_IDMAPPED_SETATTR": int(self.idmapped_setattr),
             "HAVE_DIRECT_FILE_PATH": int(self.direct_file_path),

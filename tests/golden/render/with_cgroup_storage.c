@@ -1,3 +1,4 @@
+#define HAVE_BPF_LSM 1
 #define HAVE_CGROUP_STORAGE 1
 #define HAVE_IDMAPPED_SETATTR 1
 #define HAVE_DIRECT_FILE_PATH 1
@@ -7,6 +8,7 @@
 #include "create.bpf.c"
 #include "remove.bpf.c"
 #include "relocate.bpf.c"
+#include "forget.bpf.c"
 #include "attributes.bpf.c"
 #include "capability.bpf.c"
 #include "mount.bpf.c"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -36,14 +36,22 @@ def rule(*paths: object, operation: str = "Read", name: str = "p") -> str:
     )
 
 
-def memory_of(bench: Bench, path: Path) -> abi.InodeMemory:
-    """What an inode remembers."""
+def memories(bench: Bench, path: Path) -> list[abi.InodeMemory]:
+    """What an inode remembers; where BPF LSM is not active, what each does: only the kernel knows addresses."""
+    inodes = bench.instance.maps["inodes"]
+    if not bench.instance.bundle.parameters.bpf_lsm:
+        return [abi.InodeMemory.from_buffer_copy(raw) for _, raw in inodes.items()]
     descriptor = os.open(path, os.O_PATH)
     try:
-        raw = bench.instance.maps["inodes"].get(struct.pack("<i", descriptor))
+        raw = inodes.get(struct.pack("<i", descriptor))
     finally:
         os.close(descriptor)
-    return abi.InodeMemory.from_buffer_copy(raw) if raw else abi.InodeMemory()
+    return [abi.InodeMemory.from_buffer_copy(raw)] if raw else []
+
+
+def epochs(words: Iterable[int]) -> int:
+    """Of how many rulings something is remembered."""
+    return len({word >> abi.RULING_EPOCH_SHIFT for word in words} - {0})
 
 
 def move_outside(source: Path, target: Path) -> None:
@@ -58,9 +66,8 @@ def test_two_sets_remember_side_by_side(bench: Bench, tree: Path) -> None:
         for _ in range(2):
             assert denied.sh(f"cat {file}").denied
             assert allowed.sh(f"cat {file}").status == 0
-        words = list(memory_of(bench, file).verdicts)
-        assert len({word >> abi.RULING_EPOCH_SHIFT for word in words} - {0}) == 2
-        assert len(set(memory_of(bench, file.parent).directories) - {0}) == 2
+        assert any(epochs(memory.verdicts) == 2 for memory in memories(bench, file))
+        assert any(epochs(memory.directories) == 2 for memory in memories(bench, file.parent))
 
 
 def test_a_directory_that_others_move_is_judged_where_it_is(bench: Bench, tree: Path) -> None:
@@ -134,9 +141,10 @@ def test_older_links_are_covered_by_every_name(bench: Bench, forgetful: Path) ->
     with bench.box(rule(forgetful / "covered/**")) as box:
         assert box.sh(f"cat {older}").denied
         assert box.sh(f"cat {free}/also && cat {free}/file && cat {single}").status == 0
-        assert any(memory_of(bench, single).verdicts)
+        before = sum(any(memory.verdicts) for memory in memories(bench, single))
+        assert before
         evict(forgetful)
-        assert not any(memory_of(bench, single).verdicts)
+        assert sum(any(memory.verdicts) for memory in memories(bench, single)) < before
         assert box.sh(f"cat {older}").denied
         assert box.sh(f"mv {older} {free}/newer").denied
         assert box.sh(f"rm {free}/also && cat {free}/file").status == 0

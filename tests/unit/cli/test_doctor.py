@@ -74,6 +74,17 @@ def test_text_of_a_good_report_ends_with_the_good_news() -> None:
     assert "mend" not in text
 
 
+def test_text_says_that_programs_would_be_on_functions() -> None:
+    """Where BPF LSM is not active but all can be enforced, the last line says how; the remedy is worth while."""
+    inactive = Feature("BPF LSM active", False, False, "programs are not called", "put lsm=yama,bpf there")
+    lines = doctor.as_text(Report("6.12.1", (inactive,))).splitlines()
+    assert lines[-3:] == [
+        "Worth mending:",
+        "  BPF LSM active: put lsm=yama,bpf there",
+        "Everything can be enforced, by programs on functions: at more cost than by LSM hooks.",
+    ]
+
+
 @pytest.mark.parametrize(("output", "read"), [("json", json.loads), ("yaml", yaml.safe_load)])
 def test_programs_get_one_object(
     output: str,

@@ -5,10 +5,13 @@ from __future__ import annotations
 import errno
 import gzip
 import lzma
+import platform
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from bulkhead.kernel import facts
 from bulkhead.kernel.bpf_syscall import MapType
 from bulkhead.kernel.facts import Facts, _chosen, _effective_capabilities, _mount_points, _unpacked, option_value
 from bulkhead.kernel.features import CGROUP_V2, SECTIONS, Feature, Report, judge
@@ -29,6 +32,8 @@ GOOD = Facts(
     lsm_list=MODULES,
     lsm_configured="y",
     recursion_safe=True,
+    function_called=True,
+    preemption="voluntary",
     tracing=0,
     egress=0,
     connect=0,
@@ -69,15 +74,92 @@ def test_kernel_before_cgroup_storage_can_enforce() -> None:
     assert "hash" in feature(old, "cgroup storage").found
 
 
+WITHOUT_BPF: dict[str, object] = {  # 6.12, booted so
+    "lsm_called": False,
+    "lsm_list": tuple(name for name in MODULES if name != "bpf"),
+    "maps": {**GOOD.maps, MapType.INODE_STORAGE: errno.EOPNOTSUPP},
+}
+
+
 def test_boot_without_bpf_is_mended_by_the_present_list_and_bpf() -> None:
     """The kernel loads and attaches but never calls: the remedy keeps the active modules and adds bpf."""
-    present = tuple(name for name in MODULES if name != "bpf")
-    maps = {**GOOD.maps, MapType.INODE_STORAGE: errno.EOPNOTSUPP}
-    inactive = report(lsm_called=False, lsm_list=present, maps=maps)
+    inactive = report(**WITHOUT_BPF, function_called=False)
     assert not inactive.can_enforce
     assert enforceable(inactive) == {"egress"}
     assert "lsm=lockdown,landlock,yama,apparmor,bpf " in feature(inactive, "BPF LSM active").remedy
     assert [each.name for each in inactive.features if each.remedy] == ["BPF LSM active"]
+
+
+@pytest.mark.parametrize("preemption", ["none", "voluntary"])
+def test_boot_without_bpf_is_no_loss_where_programs_take_the_place_of_functions(preemption: str) -> None:
+    """All sections are enforceable, and not by LSM hooks; that these cost less makes the remedy worth while."""
+    inactive = report(**WITHOUT_BPF, preemption=preemption)
+    assert inactive.can_enforce
+    assert not inactive.bpf_lsm
+    assert enforceable(inactive) == set(SECTIONS)
+    assert [each.name for each in inactive.features if each.remedy] == ["BPF LSM active"]
+    assert not feature(inactive, "BPF LSM active").needed
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"preemption": "full"}, "(full)"),
+        ({"preemption": "lazy"}, "(lazy)"),
+        ({"preemption": "unknown"}, "not known"),
+        ({"functions_missing": ("security_file_open",)}, "missing: security_file_open"),
+        ({"function_called": False}, "cannot take the place"),
+        ({"function_called": None}, "cannot take the place"),
+    ],
+)
+def test_functions_that_could_be_gone_round_are_refused(changes: dict[str, object], found: str) -> None:
+    """Where a program on a function may be skipped or is never called, nothing but packets can be enforced, and why."""
+    refused = report(**WITHOUT_BPF, **changes)
+    assert not refused.can_enforce
+    assert enforceable(refused) == {"egress"}
+    assert found in feature(refused, "programs on functions").found
+    assert report(**changes).can_enforce, "where BPF LSM is active it does not matter"
+    assert report(**changes).bpf_lsm
+
+
+@pytest.fixture
+def node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The root of a node whose kernel tells nothing of its configuration, looked at from a container."""
+    monkeypatch.setattr(facts, "OWN_CONFIGURATION", tmp_path / "none")
+    monkeypatch.setattr(facts, "ROOTS", (tmp_path / "nowhere", tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("version", "command_line", "configuration", "preemption"),
+    [
+        ("#1 SMP Debian 6.1.1-1", "", b"", "voluntary"),
+        ("#1 SMP PREEMPT Debian 6.1.1-1", "", b"", "full"),
+        ("#1 SMP PREEMPT_RT Debian 6.1.1-1", "", b"", "full"),
+        ("#1 SMP PREEMPT_DYNAMIC Debian 6.12.1-1", "", b"CONFIG_PREEMPT_VOLUNTARY=y", "voluntary"),
+        ("#1 SMP PREEMPT_DYNAMIC Debian 6.12.1-1", "", b"CONFIG_PREEMPT_LAZY=y", "lazy"),
+        ("#1 SMP PREEMPT_DYNAMIC Debian 6.12.1-1", "", b"CONFIG_PREEMPT=y", "full"),
+        ("#1 SMP PREEMPT_DYNAMIC Debian 6.12.1-1", "quiet preempt=full", b"CONFIG_PREEMPT_VOLUNTARY=y", "full"),
+        ("#1 SMP PREEMPT_DYNAMIC Debian 6.12.1-1", "preempt=none ro", b"CONFIG_PREEMPT=y", "none"),
+        ("#1 SMP PREEMPT_DYNAMIC Debian 6.12.1-1", "", b"", "unknown"),
+    ],
+)
+def test_preemption_is_read_from_what_can_be_read(
+    version: str, command_line: str, configuration: bytes, preemption: str, node: Path
+) -> None:
+    """The version says whether it can differ, then the command line, then the configuration; else it is not known."""
+    if configuration:
+        (node / "boot").mkdir()
+        (node / f"boot/config-{platform.release()}").write_bytes(configuration + b"\n")
+    assert facts.read_preemption(version, command_line) == preemption
+
+
+def test_preemption_that_the_kernel_shows_counts(node: Path) -> None:
+    """What debugfs shows was perhaps chosen after boot, so it counts more than the command line."""
+    shown = node / facts.CHOSEN_PREEMPTION
+    shown.parent.mkdir(parents=True)
+    shown.write_text("none voluntary (full)\n")
+    assert facts.read_preemption("#1 SMP PREEMPT_DYNAMIC Debian", "preempt=none") == "full"
 
 
 def test_inactive_module_is_found_without_the_list() -> None:

@@ -149,7 +149,7 @@ def test_missing_qemu_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     (folder / "release").write_text("6.1.0\n")
     monkeypatch.setattr(kernels, "KERNELS", tmp_path)
     monkeypatch.setattr(boot, "RUNS", tmp_path / "runs")
-    monkeypatch.setattr(boot.bundles, "prepare", lambda _kernel: None)
+    monkeypatch.setattr(boot.bundles, "prepare", lambda *_: None)
     monkeypatch.setattr(boot.initramfs, "build", lambda _kernel, _files: b"")
     monkeypatch.setattr(boot.shutil, "which", lambda name: None if name.startswith("qemu") else "/bin/sh")
     with pytest.raises(BenchError, match="qemu-system-x86_64 is needed"):
