@@ -1,6 +1,7 @@
 """The cluster that these tests share: booted once a suite, ended with it.
 
 With BULKHEAD_CLUSTER=up the tests use the one that `make cluster` left up, and leave it up: for those who write tests.
+BULKHEAD_NODE_KERNEL and BULKHEAD_NODE_LSM say with what kernel and lsm= the node is booted otherwise.
 Helm, and the chart as it renders it, ask no cluster.
 """
 
@@ -21,6 +22,7 @@ import yaml
 from tests.cluster.chart.objects import CHART, NAMESPACE, ROOT, Objects, Render
 from tools.cluster import start
 from tools.cluster.cluster import Cluster
+from tools.cluster.node import Boot
 
 
 @pytest.fixture(scope="session")
@@ -34,11 +36,15 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
             warnings.warn("the cluster that is up has older images than were built since", stacklevel=1)
         yield found
         return
+    asked = Boot(
+        os.environ.get("BULKHEAD_NODE_KERNEL", start.DEFAULT.kernel),
+        os.environ.get("BULKHEAD_NODE_LSM", start.DEFAULT.lsm),
+    )
     capture = request.config.pluginmanager.getplugin("capturemanager")
     assert capture is not None
     with ExitStack() as ends:
         with capture.global_and_fixture_disabled():
-            made = ends.enter_context(start.for_us())
+            made = ends.enter_context(start.for_us(asked))
         yield made
 
 

@@ -13,6 +13,7 @@ from types import FrameType
 
 from tools.cluster import BIN, BenchError, binaries, start, supervisor
 from tools.cluster.cluster import Cluster
+from tools.cluster.node import Boot
 from tools.cluster.progress import say
 
 INTERRUPTED = 130
@@ -51,7 +52,7 @@ def _do(options: argparse.Namespace) -> int:
         case "build":
             print(binaries.build())
         case "up":
-            _up(options.kernel)
+            _up(Boot(options.kernel, options.lsm))
         case "down":
             print("the cluster was ended" if start.down() else "no cluster is up")
         case "status":
@@ -63,11 +64,11 @@ def _do(options: argparse.Namespace) -> int:
     return 0
 
 
-def _up(kernel: str) -> None:
+def _up(asked: Boot) -> None:
     cluster = start.found()
     if cluster is not None:
         say("one is up already, and it was left as it is")
-    print(usage(cluster or start.up(kernel)), end="")
+    print(usage(cluster or start.up(asked)), end="")
 
 
 def _status() -> int:
@@ -83,7 +84,8 @@ def _parser() -> argparse.ArgumentParser:
     actions = parser.add_subparsers(dest="action", required=True)
     actions.add_parser("build", help="build its programs into the cache")
     up = actions.add_parser("up", help="start one that stays")
-    up.add_argument("--kernel", default=start.KERNEL, help="of the node (%(default)s)")
+    up.add_argument("--kernel", default=start.DEFAULT.kernel, help="of the node (%(default)s)")
+    up.add_argument("--lsm", default=start.DEFAULT.lsm, metavar="LIST", help="its lsm= (%(default)s)")
     actions.add_parser("down", help="end it")
     actions.add_parser("status", help="how to use the one that is up; status 1 where none is")
     on_node = actions.add_parser("on-node", help="run a command as root in the node")

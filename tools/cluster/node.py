@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shlex
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from tools.cluster import BIN, HERE, node_config, programs
@@ -16,13 +17,21 @@ from tools.cluster.addresses import API_SERVER_FROM_NODE, KUBELET_PORT, NODE_IP,
 from tools.cluster.credentials import Credentials
 from tools.cluster.programs import Program
 from tools.vm import boot, qemu
-from tools.vm.kernels import Kernel
+from tools.vm.kernels import fetched
 
 MEMORY = "6G"
 CPUS = 2
 
 
-def start(kernel: Kernel, disk: Path, credentials: Credentials, folder: Path, ends: ExitStack) -> Program:
+@dataclass(frozen=True)
+class Boot:
+    """What the node is booted with: the name of a kernel, and its lsm=."""
+
+    kernel: str = "6.12"
+    lsm: str = qemu.DEFAULT_LSM
+
+
+def start(asked: Boot, disk: Path, credentials: Credentials, folder: Path, ends: ExitStack) -> Program:
     """A node that boots, with its files in the new `folder`; it ends when `ends` is closed. Raises `BenchError`."""
     boot.check_tools()
     config, results = folder / "config", folder / "results"
@@ -30,7 +39,8 @@ def start(kernel: Kernel, disk: Path, credentials: Credentials, folder: Path, en
         made.mkdir(parents=True)
     for name, text in config_files(credentials, config, results).items():
         (config / name).write_text(text)
-    machine = qemu.Machine(cpus=CPUS, memory=MEMORY, qemu_options=tuple(qemu_options(disk, folder)))
+    kernel = fetched(asked.kernel)
+    machine = qemu.Machine(cpus=CPUS, memory=MEMORY, lsm=asked.lsm, qemu_options=tuple(qemu_options(disk, folder)))
     boot.write_initramfs(
         folder / "initramfs", ["bash", str(HERE / "guest/node.sh"), str(config / "settings")], kernel, results
     )

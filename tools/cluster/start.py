@@ -18,30 +18,31 @@ from pathlib import Path
 
 from tools.cluster import CLUSTER, RUN, BenchError, archive, binaries, images, images_disk, supervisor
 from tools.cluster.cluster import Cluster
+from tools.cluster.node import Boot
 from tools.cluster.progress import say
 from tools.vm import CHECKOUT, boot, kernels
 
-KERNEL = "6.12"
+DEFAULT = Boot()
 MESSAGES = CLUSTER / "supervisor.log"
 IMAGES, DISK = "images", "disk"  # in the run's folder: what a cluster that stays was given
 END_S = 30.0
 LOOK_S = 0.2
 
 
-def up(kernel: str = KERNEL) -> Cluster:
+def up(asked: Boot = DEFAULT) -> Cluster:
     """A cluster that stays when we end. Raises `BenchError`, also where one is up already."""
-    disk, references = _prepared(kernel)
-    _brought_up(kernel, disk, tied=False)
+    disk, references = _prepared(asked.kernel)
+    _brought_up(asked, disk, tied=False)
     (RUN / IMAGES).write_text("\n".join(references))
     (RUN / DISK).write_text(disk.name)
     return Cluster(references)
 
 
 @contextmanager
-def for_us(kernel: str = KERNEL) -> Iterator[Cluster]:
+def for_us(asked: Boot = DEFAULT) -> Iterator[Cluster]:
     """A cluster that ends with the context, and with this process however that ends. Raises `BenchError`."""
-    disk, references = _prepared(kernel)
-    running = _brought_up(kernel, disk, tied=True)
+    disk, references = _prepared(asked.kernel)
+    running = _brought_up(asked, disk, tied=True)
     try:
         yield Cluster(references)
         if running.poll() is not None:
@@ -97,10 +98,10 @@ def _prepared(kernel: str) -> tuple[Path, tuple[str, ...]]:
     return images_disk.prepare(archives), tuple(name for path in archives for name in archive.names(path))
 
 
-def _brought_up(kernel: str, disk: Path, *, tied: bool) -> subprocess.Popen[bytes]:
+def _brought_up(asked: Boot, disk: Path, *, tied: bool) -> subprocess.Popen[bytes]:
     """The supervisor of a cluster that is ready. A kernel that panics while it boots is booted again."""
     for last in (False,) * (boot.BOOTS - 1) + (True,):
-        running = _supervisor(kernel, disk, tied=tied)
+        running = _supervisor(asked, disk, tied=tied)
         try:
             _await_ready(running)
         except BenchError:
@@ -112,10 +113,10 @@ def _brought_up(kernel: str, disk: Path, *, tied: bool) -> subprocess.Popen[byte
     return running
 
 
-def _supervisor(kernel: str, disk: Path, *, tied: bool) -> subprocess.Popen[bytes]:
+def _supervisor(asked: Boot, disk: Path, *, tied: bool) -> subprocess.Popen[bytes]:
     """A supervisor that starts; tied to us, it is told to end when we end."""
     tie = ["setpriv", "--pdeathsig", "TERM", "--"] if tied else []
-    command = [*tie, sys.executable, "-m", "tools.cluster.supervisor", kernel, str(disk)]
+    command = [*tie, sys.executable, "-m", "tools.cluster.supervisor", asked.kernel, asked.lsm, str(disk)]
     with MESSAGES.open("wb") as messages:
         return subprocess.Popen(
             command,

@@ -23,7 +23,6 @@ from tools.cluster import CLUSTER, RUN, BenchError, addresses, control_plane, cr
 from tools.cluster.api import Api
 from tools.cluster.programs import Program
 from tools.cluster.progress import say
-from tools.vm.kernels import fetched
 
 LOCK = CLUSTER / ".run.lock"
 FAILED = CLUSTER / "failed"  # the folder of the last run that failed
@@ -39,13 +38,13 @@ class _Told(BaseException):
 
 
 def main(arguments: list[str]) -> int:
-    """Run a cluster with this kernel and disk until told to end. Exit status 1 where it fails to come up or breaks."""
+    """Run a cluster with this kernel, lsm= and disk until told to end. Status 1 where it fails to come up or breaks."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _told)
-    kernel, disk = arguments
+    kernel, lsm, disk = arguments
     try:
         with only_one():
-            _run(kernel, Path(disk))
+            _run(node.Boot(kernel, lsm), Path(disk))
     except _Told:
         return 0
     except BenchError as error:
@@ -97,14 +96,14 @@ def take_away_what_was_left() -> None:
         marker.unlink()
 
 
-def _run(kernel: str, disk: Path) -> None:
+def _run(asked: node.Boot, disk: Path) -> None:
     check_obstacles()
     take_away_what_was_left()
     shutil.rmtree(RUN, ignore_errors=True)
     (RUN / LOGS).mkdir(parents=True)
     try:
         with ExitStack() as ends:
-            _hold(ends, kernel, disk)
+            _hold(ends, asked, disk)
     except BenchError:
         print(programs.tails(RUN), file=sys.stderr, flush=True)
         shutil.rmtree(FAILED, ignore_errors=True)
@@ -114,13 +113,13 @@ def _run(kernel: str, disk: Path) -> None:
         (RUN / READY).unlink(missing_ok=True)
 
 
-def _hold(ends: ExitStack, kernel: str, disk: Path) -> None:
+def _hold(ends: ExitStack, asked: node.Boot, disk: Path) -> None:
     """Start everything, tell that it is ready, and stay until a part of it ends."""
     began = time.monotonic()
     try:
         _take_address(ends)
         made = credentials.make(RUN / "credentials")
-        machine = node.start(fetched(kernel), disk, made, RUN / "node", ends)  # first: it takes longest
+        machine = node.start(asked, disk, made, RUN / "node", ends)  # first: it takes longest
         parts = [machine, *control_plane.start(made, RUN / LOGS, ends)]
         say(f"the control plane is ready after {time.monotonic() - began:.0f} s")
         parts += dns.start(made, RUN / LOGS, ends)

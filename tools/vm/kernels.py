@@ -66,6 +66,15 @@ def fetched(name: str) -> Kernel:
     return kernel
 
 
+def of_release(release: str) -> Kernel:
+    """The fetched kernel of which `uname -r` says this. Raises `BenchError`."""
+    found = (Kernel(name, KERNELS / name) for name in SUITES if (KERNELS / name).exists())
+    kernel = next((each for each in found if each.release == release), None)
+    if kernel is None:
+        raise BenchError(f"no kernel that was fetched has the release {release!r}")
+    return kernel
+
+
 def _say(text: str) -> None:
     print(f"vm: {text}", file=sys.stderr, flush=True)
 

@@ -7,7 +7,7 @@ import json
 from bulkhead.kernel.bundle import bundle_key, cached_path
 from tools.cluster.cluster import Cluster
 from tools.vm import CHECKOUT, BenchError, bundles
-from tools.vm.kernels import fetched
+from tools.vm.kernels import of_release
 
 NAMESPACE = "bulkhead-system"
 RELEASE = "bulkhead"
@@ -16,7 +16,6 @@ VALUES = (
     "--set", "collector.persistence.enabled=false", "--set", "agent.readinessPeriodSeconds=1",
     "--set", "controller.replicas=1",
 )  # fmt: skip
-KERNEL = "6.12"
 
 
 def ensure_installed(cluster: Cluster) -> None:
@@ -42,9 +41,10 @@ def install(cluster: Cluster, *more: str) -> None:
 
 def give_bundle(cluster: Cluster) -> None:
     """Put the programs for the node's kernel where its agent looks for them."""
-    kernel = fetched(KERNEL)
-    bundles.prepare(kernel)
-    bundle = cached_path(bundle_key(kernel.btf), bundles.BUNDLES)
+    kernel = of_release(cluster.on_node("uname -r").strip())
+    lsm = cluster.on_node("cat /sys/kernel/security/lsm").strip()
+    bundles.prepare(kernel, lsm)
+    bundle = cached_path(bundle_key(kernel.btf, "bpf" in lsm.split(",")), bundles.BUNDLES)
     cluster.on_node(f"mkdir -p /var/lib/bulkhead/bundles && cp {bundle} /var/lib/bulkhead/bundles/")
 
 
