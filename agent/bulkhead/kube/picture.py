@@ -5,6 +5,7 @@ Pure. Next step: `kube.reflector`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from bulkhead.kube.errors import no_answer
@@ -18,7 +19,9 @@ END_MARK = "k8s.io/initial-events-end"  # the annotation of the bookmark after t
 class Picture:
     """Collects what a watch begins with. Objects may change and go while they are being told."""
 
-    def __init__(self) -> None:
+    def __init__(self, take: Callable[[Object], Object]) -> None:
+        """`take` gives what is kept of an object."""
+        self._take = take
         self._objects: dict[tuple[str, str], Object] = {}
 
     def take(self, event: Event) -> str:
@@ -30,7 +33,7 @@ class Picture:
         if kind == "DELETED":
             self._objects.pop(_key(value), None)
         else:
-            self._objects[_key(value)] = slim(value)
+            self._objects[_key(value)] = self._take(slim(value))
         return ""
 
     def objects(self) -> list[Object]:

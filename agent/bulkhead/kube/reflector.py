@@ -65,7 +65,7 @@ class Reflector:
     """`on_replace` gets all objects at once, never a part; `on_event` ADDED, MODIFIED or DELETED with the object.
 
     Both are called by the thread in `run`, one at a time, and must not raise. Objects are as the server has them, with
-    apiVersion and kind, without managedFields.
+    apiVersion and kind, without managedFields; of a picture, what `take` leaves of each as it comes.
     """
 
     def __init__(  # noqa: PLR0913  # what to watch, whom to tell, and two things that are seldom said
@@ -77,12 +77,13 @@ class Reflector:
         *,
         field_selector: str = "",
         label_selector: str = "",
+        take: Callable[[Object], Object] = lambda value: value,
         tuning: Tuning | None = None,
     ) -> None:
         self._api, self._path, self._on_replace, self._on_event = api, path, on_replace, on_event
         selectors = {"fieldSelector": field_selector, "labelSelector": label_selector}
         self._selection = {name: selector for name, selector in selectors.items() if selector}
-        self._tuning = tuning or Tuning()
+        self._take, self._tuning = take, tuning or Tuning()
         self._stopping = threading.Event()
         self._sleep = self._tuning.sleep or self._stopping.wait
         # one a kind of failure: a server that is back after a long time and forgot the version is asked again at once
@@ -156,7 +157,7 @@ class Reflector:
             self._list_next = True
             raise
         self._list_next = True  # a server that accepts, but never completes the picture, does not know the question
-        self._read(stream, Picture())
+        self._read(stream, Picture(self._take))
         return True
 
     def _watch_changes(self) -> None:
@@ -176,7 +177,7 @@ class Reflector:
                 self._list_whole = True  # it changes faster than we turn pages
                 raise
             self._heard()
-            objects += with_kinds(page)
+            objects += map(self._take, with_kinds(page))
             version, more = version_of(page), str(page["metadata"].get("continue") or "")
             if not more:
                 self._list_whole = False

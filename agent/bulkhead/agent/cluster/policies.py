@@ -12,50 +12,33 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bulkhead.agent.cluster.accepted import Accepted, InForce, accept
 from bulkhead.agent.cluster.sealed import SealedFolder
 from bulkhead.enforcement.admission import misfit
 from bulkhead.errors import Damaged, Problem
 from bulkhead.kube.policy_key import POLICY_KINDS, PolicyKey, key_of
 from bulkhead.log import get_log
-from bulkhead.policy.model import API_VERSION, Policy
+from bulkhead.policy.model import API_VERSION
 from bulkhead.policy.parse import parse_object
 from bulkhead.policy.resolve import resolve
-from bulkhead.policy.rules import PolicyRules
 from bulkhead.policy.seen import Seen
 
 log = get_log()
 
 
 @dataclass(frozen=True)
-class Accepted:
-    """A policy in force, at one generation of its object."""
-
-    key: PolicyKey
-    generation: int
-    policy: Policy
-    rules: PolicyRules
-
-
-@dataclass(frozen=True)
 class Known:
-    """A policy's object, and what became of it: what is in force of it, and what is wrong with its newest version."""
+    """What became of a policy: what is in force of it, and what is wrong with its newest version, the `generation`."""
 
-    value: Mapping[str, Any]
+    uid: str
+    generation: int
     accepted: Accepted | None
     problems: tuple[Problem, ...] = ()
 
-    @property
-    def uid(self) -> str:
-        """Of the object."""
-        return str(self.value["metadata"]["uid"])
-
-    @property
-    def generation(self) -> int:
-        """Of the newest version."""
-        return int(self.value["metadata"]["generation"])
-
 
 _Read = tuple[Accepted | None, tuple[Problem, ...]]
+_NAMING = ("name", "namespace", "uid", "generation")
+_Version = tuple[PolicyKey, str, int]  # uid and generation
 
 
 class Policies:
@@ -64,7 +47,8 @@ class Policies:
     def __init__(self, accepted: SealedFolder) -> None:
         self._folder = accepted
         self._known: dict[PolicyKey, Known] = {}
-        self._prepared: dict[tuple[PolicyKey, str, int], _Read] = {}
+        self._prepared: dict[_Version, _Read] = {}
+        self._in_force: InForce | None = None  # of now; None where it has to be made anew
         self._seen = {kind: Seen() for kind in POLICY_KINDS}
 
     def recall(self) -> None:
@@ -72,14 +56,18 @@ class Policies:
         for uid in sorted(self._folder.names()):
             if kept := self._read_kept(uid):
                 key = key_of(kept["kind"], kept["value"])
-                self._know(key, Known(kept["value"], *_parse(key, kept["value"])))
+                self._know(key, _known(kept["value"], *_parse(key, kept["value"], is_new=False)))
 
-    def prepare(self, key: PolicyKey, value: Mapping[str, Any]) -> None:
-        """Read a policy before it is put. Takes seconds where it is large, so it may be called without the lock."""
-        known = self._known.get(key)
-        version = _version(key, value)
-        if known is None or _version(key, known.value) != version:
+    def prepare(self, key: PolicyKey, value: Mapping[str, Any]) -> dict[str, Any]:
+        """Read a policy before it is put, and return as much of it as putting needs then.
+
+        Takes seconds where it is large, so it may be called without the lock.
+        """
+        known, version = self._known.get(key), _version(key, value)
+        is_known = known is not None and (key, known.uid, known.generation) == version
+        if not is_known and version not in self._prepared:
             self._prepared[version] = _parse(key, value)
+        return {"metadata": {name: value["metadata"][name] for name in _NAMING if name in value["metadata"]}}
 
     def replace(self, kind: str, values: Iterable[Mapping[str, Any]]) -> None:
         """These are all policies of a kind."""
@@ -88,16 +76,17 @@ class Policies:
             self.remove(key)
         for key, value in present.items():
             self.put(key, value)
+        for version in [each for each in list(self._prepared) if each[0].kind == kind]:
+            del self._prepared[version]  # of a picture that was never completed
 
     def put(self, key: PolicyKey, value: Mapping[str, Any]) -> None:
         """A policy came or changed."""
         known = self._known.get(key)
-        if known and known.value["metadata"]["uid"] != value["metadata"]["uid"]:
+        if known and known.uid != value["metadata"]["uid"]:
             self.remove(key)  # another policy of the same name: nothing of the old one is its own
             known = None
         if known and known.generation == value["metadata"]["generation"]:
-            self._known[key] = Known(value, known.accepted, known.problems)  # the status has changed
-            return
+            return  # the status has changed
         if known:
             self._seen[key.kind].remove(known.uid, known.generation)
         self._know(key, self._read(key, value, known))
@@ -105,6 +94,7 @@ class Policies:
     def remove(self, key: PolicyKey) -> None:
         """A policy is gone."""
         known = self._known.pop(key, None)
+        self._in_force = None
         if known:
             self._seen[key.kind].remove(known.uid, known.generation)
             self._folder.remove(known.uid)
@@ -115,40 +105,43 @@ class Policies:
         for uid in self._folder.names() - {known.uid for known in self._known.values()}:
             self._folder.remove(uid)
 
-    def accepted(self) -> tuple[Accepted, ...]:
-        """What is in force, in a fixed order."""
-        return tuple(known.accepted for _, known in sorted(self._known.items()) if known.accepted)
+    def in_force(self) -> InForce:
+        """What is in force."""
+        if self._in_force is None:
+            self._in_force = InForce(known.accepted for known in self._known.values() if known.accepted)
+        return self._in_force
 
     def seen(self) -> dict[str, str]:
         """A word a kind for all versions that are known (`policy.seen`)."""
         return {kind: seen.word() for kind, seen in self._seen.items()}
 
     def known(self) -> dict[PolicyKey, Known]:
-        """Every policy's object and what became of it."""
+        """What became of every policy."""
         return dict(self._known)
 
     def _know(self, key: PolicyKey, known: Known) -> None:
         self._known[key] = known
+        self._in_force = None
         self._seen[key.kind].add(known.uid, known.generation)
 
     def _read(self, key: PolicyKey, value: Mapping[str, Any], known: Known | None) -> Known:
         prepared = self._prepared.pop(_version(key, value), None)
         accepted, problems = prepared if prepared is not None else _parse(key, value)
         if accepted:
-            self._keep(key, value)
+            self._keep(key, value["metadata"]["uid"], accepted)
             log.info("policy_accepted", policy=str(key), generation=accepted.generation)
-            return Known(value, accepted)
+            return _known(value, accepted)
         kept = known.accepted if known else self._kept(key, value)
         for problem in problems:
             log.error(
                 "policy_refused", policy=str(key), field=problem.field, error=str(problem),
                 kept=kept.generation if kept else None,
             )  # fmt: skip
-        return Known(value, kept, problems)
+        return _known(value, kept, problems)
 
     def _kept(self, key: PolicyKey, value: Mapping[str, Any]) -> Accepted | None:
         kept = self._read_kept(value["metadata"]["uid"])
-        return _parse(key, kept["value"])[0] if kept else None
+        return _parse(key, kept["value"], is_new=False)[0] if kept else None
 
     def _read_kept(self, uid: str) -> dict[str, Any] | None:
         try:
@@ -158,26 +151,32 @@ class Policies:
             return None
         return kept
 
-    def _keep(self, key: PolicyKey, value: Mapping[str, Any]) -> None:
+    def _keep(self, key: PolicyKey, uid: str, accepted: Accepted) -> None:
         try:
-            self._folder.write(value["metadata"]["uid"], {"kind": key.kind, "value": value})
+            self._folder.write(uid, {"kind": key.kind, "value": accepted.document()})
         except OSError as error:
             log.error("policy_not_kept", policy=str(key), error=error.strerror)
 
 
-def _version(key: PolicyKey, value: Mapping[str, Any]) -> tuple[PolicyKey, str, int]:
+def _known(value: Mapping[str, Any], accepted: Accepted | None, problems: tuple[Problem, ...] = ()) -> Known:
+    return Known(value["metadata"]["uid"], int(value["metadata"]["generation"]), accepted, problems)
+
+
+def _version(key: PolicyKey, value: Mapping[str, Any]) -> _Version:
     return key, value["metadata"]["uid"], int(value["metadata"]["generation"])
 
 
-def _parse(key: PolicyKey, value: Mapping[str, Any]) -> _Read:
-    """The items of a list, and old copies, may lack apiVersion and kind: the path they were read at says them."""
+def _parse(key: PolicyKey, value: Mapping[str, Any], *, is_new: bool = True) -> _Read:
+    """What a policy says. Whether one fits that is not new was found out when it was.
+
+    The items of a list, and old copies, may lack apiVersion and kind: the path they were read at says them.
+    """
     document = {**value, "apiVersion": API_VERSION, "kind": key.kind}
     document.pop("status", None)
     parsed = parse_object(document, str(key))
     if parsed.problems or not parsed.policies:
         return None, parsed.problems
     policy = parsed.policies[0]
-    rules = resolve(policy)
-    if problem := misfit(rules, (str(key), 0), f"{policy.namespace}/{policy.name}".lstrip("/")):
+    if is_new and (problem := misfit(resolve(policy), (str(key), 0), f"{policy.namespace}/{policy.name}".lstrip("/"))):
         return None, (problem,)
-    return Accepted(key, int(value["metadata"]["generation"]), policy, rules), ()
+    return accept(key, policy, document), ()

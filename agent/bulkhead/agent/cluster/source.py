@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from bulkhead.agent.cluster.accepted import Accepted
 from bulkhead.agent.cluster.pods import Pod, PodContainer, with_containers
-from bulkhead.agent.cluster.policies import Accepted
 from bulkhead.agent.cluster.state import ClusterState, Snapshot
 from bulkhead.agent.source import Assignment
 from bulkhead.agent.sync import Sync
@@ -24,9 +24,11 @@ from bulkhead.node.container import Container
 from bulkhead.node.kubepods import ContainerCgroups, pod_uid
 from bulkhead.node.processes import Representatives
 from bulkhead.policy.rules import PolicyRules
-from bulkhead.policy.select import Candidate, selects
+from bulkhead.policy.select import Candidate, names_container, selects_pod
 
 NEVER = -1  # no version of the state
+
+_Answer = tuple[Accepted, bool | None]  # None: what it depends on is not known yet
 
 
 @dataclass(frozen=True)
@@ -166,18 +168,26 @@ def select(
 ) -> Iterator[Selected]:
     """Every container of some pods that a policy selects, or may select. Pure. `before` is what was known, by name."""
     for pod in pods:
+        answers = _answers(snapshot, pod)
         for container in pod.containers:
             former = (before or {}).get((pod.cgroup_uid, container.id))
-            selected = _selected(snapshot, pod, container, former)
+            selected = _selected(snapshot, pod, container, answers, former)
             if selected.policies or selected.undecided:
                 yield selected
 
 
-def _selected(snapshot: Snapshot, pod: Pod, container: PodContainer, former: Selected | None) -> Selected:
+def _answers(snapshot: Snapshot, pod: Pod) -> tuple[_Answer, ...]:
+    """The policies that select containers of a pod, by their names, or may."""
+    candidate = Candidate(pod.namespace, pod.labels, snapshot.namespaces.get(pod.namespace), "", snapshot.node)
+    asked = ((each, selects_pod(each.policy, candidate)) for each in snapshot.policies.of(pod.namespace))
+    return tuple((each, answer) for each, answer in asked if answer is not False)
+
+
+def _selected(
+    snapshot: Snapshot, pod: Pod, container: PodContainer, of_pod: Iterable[_Answer], former: Selected | None
+) -> Selected:
     """What selects a container. A policy about which nothing can be said now goes on where it held before."""
-    namespace_labels = snapshot.namespaces.get(pod.namespace)
-    candidate = Candidate(pod.namespace, pod.labels, namespace_labels, container.name, snapshot.node)
-    answers = [(each, selects(each.policy, candidate)) for each in snapshot.policies]
+    answers = [(each, answer) for each, answer in of_pod if names_container(each.policy, container.name)]
     held = {each.key for each in former.policies} if former else set()
     policies = tuple(each for each, answer in answers if answer or (answer is None and each.key in held))
     undecided = tuple(each for each, answer in answers if answer is None and each.key not in held)

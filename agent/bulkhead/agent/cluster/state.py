@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bulkhead.agent.cluster.accepted import InForce
 from bulkhead.agent.cluster.kept_labels import KeptLabels
 from bulkhead.agent.cluster.labels import KnownLabels
 from bulkhead.agent.cluster.pods import Pod, PodContainer, parse_pod, with_containers
-from bulkhead.agent.cluster.policies import Accepted, Known, Policies
+from bulkhead.agent.cluster.policies import Known, Policies
 from bulkhead.agent.cluster.sealed import SealedFolder
 from bulkhead.kube.policy_key import POLICY_KINDS, PolicyKey, key_of
 from bulkhead.log import get_log
@@ -38,7 +39,7 @@ class Snapshot:
     """
 
     version: int
-    policies: tuple[Accepted, ...]
+    policies: InForce
     pods: tuple[Pod, ...]
     departed: tuple[Pod, ...]
     namespaces: Mapping[str, Labels]
@@ -66,12 +67,12 @@ class ClusterState:
         self._snapshot: Snapshot | None = None  # of now; None where it has to be taken anew
         self._is_recalled = self._recall()
 
+    def take(self, kind: str, value: dict[str, Any]) -> dict[str, Any]:
+        """What is needed of an object to be one of all: policies are many, so each is read now, and let go."""
+        return self._policies.prepare(key_of(kind, value), value) if kind in POLICY_KINDS else value
+
     def replace(self, kind: str, values: Iterable[Mapping[str, Any]]) -> None:
         """These are all objects of a kind."""
-        values = list(values)
-        if kind in POLICY_KINDS:
-            for value in values:
-                self._policies.prepare(key_of(kind, value), value)
         with self._changing():
             if kind == "Pod":
                 pods = {pod.uid: pod for pod in map(parse_pod, values)}
@@ -108,7 +109,7 @@ class ClusterState:
             if self._snapshot is None and (self._is_recalled or not self._missing):
                 self._snapshot = Snapshot(
                     self._version,
-                    self._policies.accepted(),
+                    self._policies.in_force(),
                     with_announced(self._pods.values(), self._announced.values()),
                     tuple(self._departed.values()),
                     self._labels["Namespace"].all(),
@@ -118,7 +119,7 @@ class ClusterState:
             return self._snapshot
 
     def policies(self) -> dict[PolicyKey, Known]:
-        """Every policy's object and what became of it."""
+        """What became of every policy."""
         with self._lock:
             return self._policies.known()
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bulkhead import __version__
-from bulkhead.agent.cluster.policies import Accepted, Known
+from bulkhead.agent.cluster.accepted import Accepted
+from bulkhead.agent.cluster.policies import Known
 from bulkhead.agent.cluster.source import Selected
 from bulkhead.agent.source import Assignment
 from bulkhead.agent.sync import Failure

@@ -30,6 +30,7 @@ class Watching:
                 partial(state.replace, kind),
                 partial(state.change, kind),
                 field_selector=of_node.get(kind, ""),
+                take=partial(state.take, kind),
             )
             for kind in (*POLICY_KINDS, *LABELLED, "Pod")
         }

@@ -20,6 +20,7 @@ from bulkhead.policy.model.network import (
 from bulkhead.policy.model.policies import (
     API_VERSION,
     KINDS,
+    SECTIONS,
     ClusterMetadata,
     ClusterSecurityPolicy,
     ClusterSpec,
@@ -46,6 +47,7 @@ from bulkhead.policy.model.texts import Action
 __all__ = [
     "API_VERSION",
     "KINDS",
+    "SECTIONS",
     "Action",
     "CapabilitiesSection",
     "CapabilityRule",

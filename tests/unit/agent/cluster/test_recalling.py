@@ -33,7 +33,7 @@ def test_what_was_told_is_known_at_the_next_start(tmp_path: Path) -> None:
     state.announce(parse_pod(pod()), parse_pod(pod()).containers[0])
     snapshot = state.snapshot()
     assert snapshot is not None
-    assert [(each.key.name, each.generation) for each in snapshot.policies] == [("no-id", 1)]
+    assert [(each.key.name, each.generation) for each in snapshot.policies.all()] == [("no-id", 1)]
     assert snapshot.namespaces == {"shop": {"tier": "web"}}
     assert [each.name for each in snapshot.pods] == ["web-0"]
 
@@ -49,12 +49,12 @@ def test_news_take_the_place_of_what_was_kept(tmp_path: Path) -> None:
     told(tmp_path, *KINDS)
     state = ClusterState(tmp_path)
     state.replace("SecurityPolicy", [])
-    assert state.snapshot().policies == ()  # type: ignore[union-attr]
+    assert state.snapshot().policies.all() == ()  # type: ignore[union-attr]
     for kind in KINDS - {"SecurityPolicy"}:
         state.replace(kind, [namespace(tier="db")] if kind == "Namespace" else [])
     again = ClusterState(tmp_path).snapshot()
     assert again is not None
-    assert (again.policies, again.namespaces) == ((), {"shop": {"tier": "db"}})
+    assert (again.policies.all(), again.namespaces) == ((), {"shop": {"tier": "db"}})
 
 
 def test_changed_labels_are_kept(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_changed_labels_are_kept(tmp_path: Path) -> None:
 def test_the_good_version_is_recalled(tmp_path: Path) -> None:
     """Not the newest one, which is refused."""
     told(tmp_path, *KINDS).change("SecurityPolicy", "MODIFIED", broken())
-    assert [each.generation for each in ClusterState(tmp_path).snapshot().policies] == [1]  # type: ignore[union-attr]
+    assert [each.generation for each in ClusterState(tmp_path).snapshot().policies.all()] == [1]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("harmed", ["labels", "policies"])
@@ -80,7 +80,7 @@ def test_what_is_damaged_is_done_without(tmp_path: Path, harmed: str) -> None:
         assert snapshot is None
     else:
         assert snapshot is not None
-        assert snapshot.policies == ()
+        assert snapshot.policies.all() == ()
 
 
 def test_a_full_disk_keeps_nobody_from_enforcing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,5 +96,5 @@ def test_a_full_disk_keeps_nobody_from_enforcing(tmp_path: Path, monkeypatch: py
     snapshot = state.snapshot()
     assert snapshot is not None
     assert snapshot.namespaces == {"shop": {"tier": "db"}}
-    assert [each.generation for each in snapshot.policies] == [2]
+    assert [each.generation for each in snapshot.policies.all()] == [2]
     assert ClusterState(tmp_path).snapshot().namespaces == {"shop": {"tier": "web"}}  # type: ignore[union-attr]

@@ -30,7 +30,7 @@ def found(tmp_path: Path, *, applied: bool, failures: tuple[str, ...] = (), valu
     policies.replace("SecurityPolicy", [policy()])
     if value:
         policies.put(KEY, value)
-    accepted = policies.accepted()
+    accepted = policies.in_force().all()
     rules = tuple(each.rules for each in accepted)
     parsed = parse_pod(pod())
     placed = {7: Selected(parsed, parsed.containers[0], accepted, rules)}
@@ -45,7 +45,7 @@ def test_a_policy_that_may_select_a_container_is_not_enforced_on_it(tmp_path: Pa
     policies = Policies(SealedFolder(tmp_path / "cluster"))
     policies.replace("ClusterSecurityPolicy", [cluster_policy()])
     (selected,) = enforcement.placed.values()
-    unsure = replace(selected, undecided=policies.accepted(), unknown="not known yet")
+    unsure = replace(selected, undecided=policies.in_force().all(), unknown="not known yet")
     rows = stated(replace(enforcement, placed={7: unsure}))["policies"]
     assert [(row["name"], row["selected"], row["enforced"]) for row in rows] == [("front", 1, 0), ("no-id", 1, 1)]
 
