@@ -25,10 +25,11 @@ from bulkhead.kube.stream import Event, EventStream
 from bulkhead.log import get_log
 
 PAGE_OBJECTS = 500  # what the API server answers in one go without trouble
-WATCH_S = 300  # to twice that: agents that were started at once do not come back at once
+WATCH_S = 1200  # to twice that: agents that were started at once do not come back at once, and 5,000 seldom
 ANSWER_S = 30.0  # until a watch is accepted
 PICTURE_SILENCE_S = 60.0  # between two objects of the first picture: the server is busy with nothing else
 GRACE_S = 15.0  # how much later than promised a server may end a watch
+BOOKMARK_SILENCE_S = 180.0  # after a bookmark: who sends some sends one a minute, however quiet it is
 SHORT_S = 1.0  # a watch that ends sooner is a failure, or we would turn in circles
 LASTING_S = 30.0  # what held for so long is well again: pauses begin short
 
@@ -201,6 +202,8 @@ class Reflector:
             for event in () if self._stopping.is_set() else stream.events(self._heard):
                 if picture is None:
                     self._change(event)
+                    if event["type"] == "BOOKMARK":
+                        stream.allow_silence(min(BOOKMARK_SILENCE_S, self._life_s))
                 elif version := picture.take(event):
                     self._replace(picture.objects(), version, "watch")
                     stream.allow_silence(self._life_s)

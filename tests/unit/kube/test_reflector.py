@@ -296,6 +296,28 @@ def test_silence_ends_a_watch(served: tuple[Server, Api], monkeypatch: pytest.Mo
     assert watcher.reflector.counters.errors == {"Unreachable": 2}
 
 
+def test_silence_after_a_bookmark_ends_a_watch_early(
+    served: tuple[Server, Api], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has sent one sends more; who sends none, or only the one that ends the picture, may be silent for long."""
+    monkeypatch.setattr(reflector_module, "BOOKMARK_SILENCE_S", 0.05)
+    server, api = served
+    server.script = [watched(*PICTURE, bookmark(7), then="hang"), watched(added("c", 8))]
+    watcher = Watcher(api, 2).run()
+    assert watcher.told == [("REPLACE", ["a", "b"]), ("ADDED", "c")]
+    assert queries(server)[1]["resourceVersion"] == "7"
+    server.script = [watched(*PICTURE, then="hang")]
+    patient = Watcher(api, 1)
+    thread = threading.Thread(target=patient.reflector.run)
+    thread.start()
+    assert patient.reflector.synced.wait(JOIN_S)
+    thread.join(0.5)
+    assert thread.is_alive()
+    patient.reflector.stop()
+    thread.join(JOIN_S)
+    assert patient.reflector.counters.errors == {}
+
+
 def test_silence_instead_of_an_answer_is_a_failure(served: tuple[Server, Api], monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that takes the request and says nothing, as one that is stopped does: asked again from where we were."""
     monkeypatch.setattr(reflector_module, "ANSWER_S", 0.05)
