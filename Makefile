@@ -41,7 +41,7 @@ demo: setup ## the main job, visibly: four violations denied in the kernel and r
 
 # After what takes seconds, the suites in virtual machines, two at a time: each keeps one processor busy. The cluster's
 # images are built beside the first.
-SUITES = test-cluster enforcement-6.1 enforcement-6.12 programs-6.12 without-lsm-6.12 node-6.1
+SUITES = test-cluster enforcement-6.1 enforcement-6.12 programs-6.12 without-lsm-6.12
 
 .PHONY: test
 test: setup ## every test that continuous integration runs
@@ -95,7 +95,7 @@ test-cluster: image ## the tests against a real API server, kubelet and node
 # Where kernels differ most: what a container is under when it starts, is replaced, or changes its labels. One cluster at
 # a time: the address and the ports of the control plane are the machine's.
 ON_ANOTHER_NODE := $(addprefix tests/cluster/enforcement/test_,lifecycle.py selection.py start.py)
-node-%: image $(if $(LANES),test-cluster)
+node-%: image ## of these, the life of an agent, selection and starts, on a node with that kernel
 	@$(PYTHON) -m tools.cluster build
 	@export BULKHEAD_NODE_KERNEL=$*; $(call logged,$@,$(PYTHON) -m pytest $(SLOWEST) $(ON_ANOTHER_NODE))
 

@@ -212,6 +212,30 @@ def cluster_rows(cluster: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
     return rows
 
 
+def agent_rows(scale: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """What one agent takes of all that, and the watches of all."""
+    first, again, watches = scale["agent"]["first"], scale["agent"]["again"], scale["watches"]
+    rate, memory = watches["requests_a_second"], again["mib"]
+    rows = [
+        ("an agent that knows nothing: start until it knows all, of the processor", seconds(first["cpu_s"])),
+        ("one that comes back: the same", seconds(again["cpu_s"])),
+        ("the same by the clock", seconds(again["known_s"])),
+        ("its selections for 1,000 containers", seconds(again["selected"]["took_s"])),
+    ]
+    for what, name in (("a policy", "policy"), ("a pod's label", "label")):
+        found = scale["agent"][name]
+        rows.append((f"{what} changed until that is in its selections: median", seconds(found["median_s"])))
+        rows.append(("the same at most", seconds(found["most_s"])))
+    return [
+        *((*row, "", "") for row in rows),
+        ("resident, but for what enforces", mib(memory), "≤ 150 MiB", met(memory <= 150)),
+        (
+            f"requests a second of {watches['for_nodes']:,} agents that hear nothing new, from {watches['agents']}",
+            number(rate), "≤ 20", met(rate <= 20),
+        ),
+    ]  # fmt: skip
+
+
 def scale_parts(scale: Mapping[str, Any]) -> list[str]:
     """What thousands of nodes and policies cost."""
     rows = [
@@ -219,6 +243,7 @@ def scale_parts(scale: Mapping[str, Any]) -> list[str]:
         ("write all NodeStates, as agents do, eight at once", seconds(scale["nodes_written_s"])),
         ("API server, resident, before all that", mib(scale["server_empty_mib"])),
         ("the same with all of it", mib(scale["server_mib"])),
+        (f"the same with the watches of {scale['watches']['agents']} agents", mib(scale["server_with_watches_mib"])),
         ("the same with a controller that watches", mib(scale["server_with_controller_mib"])),
         ("etcd, resident", mib(scale["store_mib"])),
         ("controller's start until it and the API server rest", seconds(scale["controller_settled_s"])),
@@ -232,7 +257,7 @@ def scale_parts(scale: Mapping[str, Any]) -> list[str]:
         "### Many nodes and policies",
         f"{scale['nodes']:,} NodeStates of twenty policies each, {scale['policies']:,} policies of ten rules each, "
         f"a real API server and no node. The machine's load average before was {scale['other_load']:.1f}.",
-        table(("what", "measured"), rows),
+        table(("what", "measured", "aim", ""), [*((*row, "", "") for row in rows), *agent_rows(scale)]),
     ]
 
 

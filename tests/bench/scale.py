@@ -25,6 +25,7 @@ from bulkhead.kube.client import Api, connect
 from bulkhead.kube.kubeconfig import Choice
 from bulkhead.kube.objects import apply, apply_status, collection_path, object_path
 from bulkhead.policy.model import API_VERSION
+from tests.bench import agents
 from tests.cluster.api_server.conftest import create_crds
 from tools.cluster import control_plane, credentials
 
@@ -134,6 +135,10 @@ def measured(nodes: int = NODES, policies: int = POLICIES) -> dict[str, Any]:
         found["nodes_written_s"] = timed(write_node, api, nodes)
         found["server_mib"] = resident_mib(server.running.pid)
         found["store_mib"] = resident_mib(etcd.running.pid)
+        agents.write_pods(api, NAMESPACES)
+        found["agent"] = agents.one_agent(api, kubeconfig, Path(folder) / "kept")
+        found["watches"] = agents.many_agents(kubeconfig)
+        found["server_with_watches_mib"] = resident_mib(server.running.pid)
         running = ends.enter_context(controller(kubeconfig))
         began = time.perf_counter()
         settled([running.pid, server.running.pid])
