@@ -257,10 +257,7 @@ struct prefix_key {
 	__u8 address[16];
 };
 
-/*
- * The longest prefix wins: 32 bits name the class alone (protocol or ports cannot be known), 48 the protocol,
- * up to 64 a range of ports.
- */
+/* The longest prefix wins: 32 bits are the class alone (no more is known), 48 the protocol, to 64 a range of ports. */
 struct port_key {
 	__u32 prefix_bits;
 	__u32 peer_class; /* value of `prefixes` */
@@ -378,13 +375,14 @@ enum linked {
 	LINKED_EMIT = 0x7f04,
 	LINKED_RESOLVE_DENTRY = 0x7f05,
 	LINKED_FIND_SUBJECT = 0x7f06,
+	LINKED_STEP_PIECE = 0x7f07,
 	LINKED_WALK_UP = 0x7e01,
 	LINKED_WALK_ANCESTOR = 0x7e02,
 	LINKED_WALK_DOWN = 0x7e03,
 	LINKED_WRITE_ELEMENT = 0x7e04,
-	LINKED_STEP_PIECE = 0x7e05,
 };
 #define ELEMENT_BYTES 16u /* struct element, the argument of step() */
+#define REST_BYTES 24u    /* struct rest, the argument of step_piece() */
 #define SEEKER_BYTES 16u  /* struct seeker, the argument of find_subject() */
 #define NOTICE_BYTES 88u  /* struct notice, the argument of report() and emit() */
 

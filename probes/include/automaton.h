@@ -44,12 +44,12 @@ _Static_assert(sizeof(struct element) == ELEMENT_BYTES, "ELEMENT_BYTES");
 #define STEP_FOUR(i) STEP_ONE(i) STEP_ONE((i) + 1) STEP_ONE((i) + 2) STEP_ONE((i) + 3)
 #define STEP_SIXTEEN(i) STEP_FOUR(i) STEP_FOUR((i) + 4) STEP_FOUR((i) + 8) STEP_FOUR((i) + 12)
 
-/* The state after the first bytes of a name, or all of it; `bytes` says how many can be read, PIECE_BYTES at most. */
-static always_inline u64 step_bytes(struct arena *arena, u64 state, u64 address, u64 left, u32 bytes)
+/* The state after the first bytes of a name, PIECE_BYTES of them at most. */
+static always_inline u64 step_bytes(struct arena *arena, u64 state, u64 address, u64 left)
 {
 	u8 name[PIECE_BYTES];
 
-	if (read_kernel(name, bytes, address)) {
+	if (read_kernel(name, left, address)) {
 		count(STATISTIC_NAME_UNREADABLE);
 		return STATE_UNKNOWN;
 	}
@@ -58,42 +58,42 @@ static always_inline u64 step_bytes(struct arena *arena, u64 state, u64 address,
 	return state;
 }
 
-/* What is left of a long name. */
+/* What is left of a name. The argument of a global function, too. */
 struct rest {
 	u64 address;
 	u64 left;
 	u64 state;
 };
+_Static_assert(sizeof(struct rest) == REST_BYTES, "REST_BYTES");
 
-/*
- * bpf_loop callback: one piece of it. Old verifiers look at the first call only, so that a check that this one passes
- * would be left out of all others: hence the copies.
- */
-FUNCTION(step_piece)(u64 i, struct rest *r)
+/* Step over a piece of a name; whether that was all. Names are read in pieces, because stacks are small. */
+FUNCTION(step_piece)(struct rest *r)
 {
-	u64 state = copied(r->state), left = copied(r->left);
-	u32 bytes = left < PIECE_BYTES ? left : PIECE_BYTES;
 	struct arena *arena = MAP_VALUE(arena);
+	u64 state, left, bytes;
 
-	asm volatile("" : "+r"(bytes));
+	if (!r)
+		return 1;
+	state = r->state;
+	left = r->left;
+	bytes = left < PIECE_BYTES ? left : PIECE_BYTES;
+	asm volatile("" : "+r"(bytes)); /* keeps it in the register whose bounds are checked */
 	if (state >= ARENA_LIMIT || !bytes || bytes > PIECE_BYTES)
 		return 1;
-	r->state = step_bytes(arena, state, r->address, left, bytes);
+	r->state = step_bytes(arena, state, r->address, bytes);
 	r->address += PIECE_BYTES;
 	r->left = left - bytes;
-	return 0;
+	return left == bytes;
 }
+#define STEP_PIECE(r) ((u64 (*)(struct rest *))LINKED_STEP_PIECE)(r)
 
-/*
- * The state after '/' and the name. A global function: verified once, whatever calls it. The name is read in pieces,
- * because stacks are small; a short name lies inside the dentry and a longer one fills the first piece, so that piece
- * is read whole. The others are a callback's, so that the verifier looks at one and not at each.
- */
+/* The state after '/' and the name. Global functions, like the one above, are verified once, whatever calls them. */
 FUNCTION(step)(struct element *e)
 {
 	struct arena *arena;
 	struct rest r;
 	u64 state;
+	int piece;
 
 	if (!e)
 		return STATE_UNKNOWN;
@@ -104,12 +104,13 @@ FUNCTION(step)(struct element *e)
 	if (state >= ARENA_LIMIT || e->bytes > NAME_BYTES)
 		return STATE_UNKNOWN;
 	STEP_BYTE('/');
-	r.state = step_bytes(arena, state, e->name, e->bytes, PIECE_BYTES);
-	if (e->bytes <= PIECE_BYTES)
-		return r.state;
-	r.address = e->name + PIECE_BYTES;
-	r.left = e->bytes - PIECE_BYTES;
-	loop(NAME_BYTES / PIECE_BYTES, CALLBACK(LINKED_STEP_PIECE), &r, 0);
+	r.address = e->name;
+	r.left = e->bytes;
+	r.state = state;
+#pragma unroll
+	for (piece = 0; piece <= NAME_BYTES / PIECE_BYTES; piece++)
+		if (STEP_PIECE(&r))
+			break;
 	return r.state;
 }
 #define STEP(e) ((u32)((u64 (*)(struct element *))LINKED_STEP)(e))

@@ -71,7 +71,7 @@ static void *(*cgroup_storage)(void *map, struct cgroup *cgroup, void *value, u6
 	((__typeof__((pointer)->field) *)((char *)(pointer) + __builtin_offsetof(__typeof__(*(pointer)), field)))
 #define FIELD(pointer, field) (*FIELD_ADDRESS(pointer, field))
 
-/* Read a field through a kernel address held as a number. For reports only: never for a decision. */
+/* Read a field through a kernel address held as a number. For reports; for a decision where 0 is on the safe side. */
 #define READ(to, type, address, field) read_kernel(&(to), sizeof(to), (u64)(address) + __builtin_offsetof(type, field))
 
 /* A pointer's address as a number, which may be calculated with. For reports only. */

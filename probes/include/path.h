@@ -172,17 +172,29 @@ FUNCTION(walk_down)(u64 i, struct walk *w)
 }
 
 /*
+ * Whether the running process acts with credentials that are not its own. Addresses are compared, nothing is followed:
+ * for each pointer that is followed out of a task, verifiers search all types of the kernel.
+ */
+static always_inline int has_borrowed(void)
+{
+	u64 task = current_task(), own = 0, acting = 0;
+
+	READ(own, struct task_struct, task, real_cred);
+	READ(acting, struct task_struct, task, cred);
+	return own && acting && own != acting;
+}
+
+/*
  * No mount of the container leads to this file system. Either it is one that nobody can name, or a file system looks
  * at its own lower layer (with credentials of its own), or it is a mount that user space has not announced yet.
  */
 static always_inline u64 state_without_anchor(struct dentry *root)
 {
-	struct task_struct *task = current_task_struct();
 	unsigned long flags = FIELD(FIELD(root, d_sb), s_flags);
 
 	if (flags & (SB_KERNMOUNT | SB_NOUSER))
 		return STATE_NAMELESS;
-	if (FIELD(task, cred) != FIELD(task, real_cred))
+	if (has_borrowed())
 		return STATE_NESTED;
 	count(STATISTIC_UNKNOWN_MOUNT);
 	return STATE_UNKNOWN;

@@ -22,22 +22,22 @@ _Static_assert(sizeof(struct seeker) == SEEKER_BYTES, "SEEKER_BYTES");
 
 static always_inline struct process_memory *process_of(struct task_struct *leader)
 {
-	if (!FIELD(leader, bpf_storage)) /* nothing is kept on it: no call */
-		return 0;
 	return task_storage(MAP(processes), leader, 0, 0);
 }
 
-/* Write down who a process is from now on. */
-static always_inline void remember_subject(struct task_struct *leader, u64 epoch, u32 subject, u32 tainted)
+/* Write down who a process is from now on. Null where there is no room. */
+static always_inline struct process_memory *remember_subject(struct task_struct *leader, u64 epoch, u32 subject,
+                                                             u32 tainted)
 {
 	struct process_memory *memory = task_storage(MAP(processes), leader, 0, STORAGE_CREATE);
 
 	if (!memory) {
 		count(STATISTIC_MEMORY_FAILED);
-		return;
+		return 0;
 	}
 	memory->subject = epoch << 32 | subject;
 	memory->tainted |= tainted;
+	return memory;
 }
 
 /* What a subject is worth that may be tainted: who is none of the programs that rules name has nothing to lose. */
@@ -109,8 +109,7 @@ FUNCTION(find_subject)(struct seeker *who)
 		subject = subject_of_executable(task, who->epoch, set);
 	if (subject == SUBJECT_UNKNOWN)
 		return subject;
-	remember_subject(FIELD(task, group_leader), who->epoch, subject, 0);
-	memory = process_of(FIELD(task, group_leader));
+	memory = remember_subject(FIELD(task, group_leader), who->epoch, subject, 0);
 	return memory ? untrusted(subject, memory) : subject;
 }
 #define FIND_SUBJECT(who) ((u32)((u64 (*)(struct seeker *))LINKED_FIND_SUBJECT)(who))

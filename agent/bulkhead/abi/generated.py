@@ -74,6 +74,7 @@ RECORD_FROM_PACKET: Final[int] = 32  # the process is the one that was running, 
 RECORD_SUBJECT_UNKNOWN: Final[int] = 64  # who acts was not known, in a set that asks
 STATISTICS: Final[int] = 13
 ELEMENT_BYTES: Final[int] = 16  # struct element, the argument of step()
+REST_BYTES: Final[int] = 24  # struct rest, the argument of step_piece()
 SEEKER_BYTES: Final[int] = 16  # struct seeker, the argument of find_subject()
 NOTICE_BYTES: Final[int] = 88  # struct notice, the argument of report() and emit()
 MAX_INODES: Final[int] = 65536  # that remember something, where BPF LSM is not active
@@ -175,11 +176,11 @@ class Linked(IntEnum):
     EMIT = 32516
     RESOLVE_DENTRY = 32517
     FIND_SUBJECT = 32518
+    STEP_PIECE = 32519
     WALK_UP = 32257
     WALK_ANCESTOR = 32258
     WALK_DOWN = 32259
     WRITE_ELEMENT = 32260
-    STEP_PIECE = 32261
 
 
 class LayerKind(IntEnum):
@@ -914,6 +915,7 @@ __all__ = [
     "RECORD_UNRESOLVED",
     "REMEMBERED",
     "REPEAT_WINDOW_NS",
+    "REST_BYTES",
     "RULING_EPOCH_SHIFT",
     "Record",
     "Repeat",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
-from bulkhead.abi import ELEMENT_BYTES, NOTICE_BYTES, SEEKER_BYTES, Linked
+from bulkhead.abi import ELEMENT_BYTES, NOTICE_BYTES, REST_BYTES, SEEKER_BYTES, Linked
 from bulkhead.errors import InternalError
 
 LSM_LIST = Path("/sys/kernel/security/lsm")  # the active ones, where securityfs is mounted
@@ -190,12 +190,12 @@ class Function:
 
 FUNCTIONS = (
     Function("step", Linked.STEP, Linkage.GLOBAL, ELEMENT_BYTES),
+    Function("step_piece", Linked.STEP_PIECE, Linkage.GLOBAL, REST_BYTES),
     Function("report", Linked.REPORT, Linkage.GLOBAL, NOTICE_BYTES),
     Function("emit", Linked.EMIT, Linkage.GLOBAL, NOTICE_BYTES),
     Function("find_subject", Linked.FIND_SUBJECT, Linkage.GLOBAL, SEEKER_BYTES),
     Function("resolve_path", Linked.RESOLVE_PATH, Linkage.TRUSTED),
     Function("resolve_dentry", Linked.RESOLVE_DENTRY, Linkage.STATIC),
-    Function("step_piece", Linked.STEP_PIECE, Linkage.CALLBACK),
     Function("walk_up", Linked.WALK_UP, Linkage.CALLBACK),
     Function("walk_ancestor", Linked.WALK_ANCESTOR, Linkage.CALLBACK),
     Function("walk_down", Linked.WALK_DOWN, Linkage.CALLBACK),
