@@ -19,7 +19,7 @@ PROGRAM(bprm_check_security)(u64 *ctx)
 
 	if (!set)
 		return 0;
-	state = resolve_file(file, ruling.epoch);
+	state = resolve_file(file, ruling.epoch, 0);
 	decision = decision_in(state, set, question_of_exec(&ruling, set, state, FIELD(file, f_inode)), &flags);
 	if (!decision)
 		return 0;

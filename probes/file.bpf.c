@@ -8,7 +8,7 @@
  * file_receive  Read, Write of a descriptor that comes from another    closed
  *               process: over a unix socket, by pidfd_getfd
  *
- * The verdict is remembered on the inode: the second open costs two storage look-ups, not a walk.
+ * The verdict is remembered on the inode from the second open on: then one costs two storage look-ups, not a walk.
  */
 #include "include/judge.h"
 #include "include/provenance.h"

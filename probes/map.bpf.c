@@ -80,7 +80,7 @@ static always_inline int decide_mapping(struct file *file, struct mm_struct *mm,
 
 	if (!set || (FIELD(inode, i_mode) & S_IFMT) != S_IFREG)
 		return 0;
-	state = resolve_file(file, ruling.epoch);
+	state = resolve_file(file, ruling.epoch, 0);
 	start = start_of(mm);
 	question = question_of_exec(&ruling, set, state, inode);
 	if (is_private && question != OPERATION_EXEC && set->flags & SET_HAS_SUBJECTS)

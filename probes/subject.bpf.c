@@ -69,7 +69,7 @@ PROGRAM(bprm_committed_creds)(u64 *ctx)
 	set = set_of(&ruling);
 	if (!set || !(set->flags & SET_HAS_SUBJECTS))
 		return 0;
-	subject = subject_in(resolve_file(FIELD(bprm, file), ruling.epoch), set);
+	subject = subject_in(resolve_file(FIELD(bprm, file), ruling.epoch, 0), set);
 	remember_subject(leader, ruling.epoch, subject, traced_by_another(&ruling, subject) ? TAINTED_TRACED : 0);
 	return 0;
 }

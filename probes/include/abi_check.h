@@ -162,4 +162,7 @@ _Static_assert(__builtin_offsetof(struct layer, since_boottime_ns) == 16, "struc
 _Static_assert(sizeof(struct writing) == 8, "struct writing: size");
 _Static_assert(__builtin_offsetof(struct writing, boottime_ns) == 0, "struct writing: boottime_ns");
 
+_Static_assert(sizeof(struct seen) == 131072, "struct seen: size");
+_Static_assert(__builtin_offsetof(struct seen, tags) == 0, "struct seen: tags");
+
 #endif

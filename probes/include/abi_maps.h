@@ -5,6 +5,12 @@
 
 #define MAX_INODES 65536u  /* that remember something, where BPF LSM is not active */
 #define MAX_SOCKETS 65536u /* the same of sockets */
+#define SEEN_SLOTS 32768u  /* files that were opened once, and remember nothing yet */
+
+/* A filter: what is opened once only is not worth a memory. A wrong answer costs time, and nothing else. */
+struct seen {
+	__u32 tags[SEEN_SLOTS]; /* a part of a hash of an inode's address, by another part of it */
+};
 
 /*
  * Maps: X(identifier, name, type, key, value, entries, flags). CGROUP_BINDING is CGRP_STORAGE where the kernel has it
@@ -33,6 +39,7 @@
 	X(0x4231, links, HASH, struct link_key, __u32, MAX_LINKS, NO_PREALLOC)                                         \
 	X(0x4232, numbered, HASH, struct link_key, __u32, MAX_LINKS, NO_PREALLOC)                                      \
 	X(0x4233, blank, ARRAY, __u32, struct inode_memory, 1, 0)                                                      \
+	X(0x4234, seen, ARRAY, __u32, struct seen, 1, 0)                                                               \
 	X(0x4210, sockets, SK_STORAGE, __u32, struct socket_memory, MAX_SOCKETS, NO_PREALLOC)                          \
 	X(0x4211, departures, TASK_STORAGE, __u32, struct departure, 0, NO_PREALLOC)                                   \
 	X(0x4212, departed, ARRAY, __u32, __u64, MAX_CONTAINERS, 0)                                                    \

@@ -74,23 +74,23 @@ static void *(*cgroup_storage)(void *map, struct cgroup *cgroup, void *value, u6
 /* Read a field through a kernel address held as a number. For reports; for a decision where 0 is on the safe side. */
 #define READ(to, type, address, field) read_kernel(&(to), sizeof(to), (u64)(address) + __builtin_offsetof(type, field))
 
-/* A pointer's address as a number, which may be calculated with. For reports only. */
-static always_inline u64 address_of(const void *pointer)
-{
-	const void *held = pointer;
-	u64 address = 0;
-
-	read_kernel(&address, sizeof(address), (u64)&held);
-	return address;
-}
-
-/* The same number, of which the verifier knows nothing: else it looks at all that follows once for each it may be. */
+/*
+ * The same number, of which the verifier knows nothing: else it looks at all that follows once for each it may be. What
+ * was atomically added to it does not know any more, and here 0 is added.
+ */
 static always_inline u64 copied(u64 number)
 {
-	u64 copy = 0;
+	u64 copy = number, nothing = 0;
 
-	read_kernel(&copy, sizeof(copy), (u64)&number);
+	asm volatile("" : "+r"(nothing)); /* else the compiler adds nothing */
+	__sync_fetch_and_add(&copy, nothing);
 	return copy;
+}
+
+/* A pointer's address as a number, which may be calculated with. For reports and places in tables only. */
+static always_inline u64 address_of(const void *pointer)
+{
+	return copied((u64)pointer);
 }
 
 static always_inline void count(u32 statistic)

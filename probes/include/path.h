@@ -19,6 +19,8 @@
 #define SB_KERNMOUNT (1ul << 22)
 #define SB_NOUSER (1ul << 31)
 
+#define REMEMBERS_NOTHING 1u /* what is known of a leaf: its inode has no memory */
+
 struct walk {
 	struct dentry *leaf;
 	struct dentry *at; /* on the way up, the next to look at; on the way down, the one stepped over last */
@@ -46,9 +48,9 @@ static always_inline u32 anchor_of(struct dentry *dentry, struct inode_memory *m
 	return memory ? memory->anchor : 0;
 }
 
-static always_inline int is_anchor(struct dentry *dentry)
+static always_inline int is_anchor(struct dentry *dentry, u64 known)
 {
-	return anchor_of(dentry, memory_of(FIELD(dentry, d_inode)));
+	return known != REMEMBERS_NOTHING && anchor_of(dentry, memory_of(FIELD(dentry, d_inode)));
 }
 
 #else
@@ -67,7 +69,7 @@ static always_inline u32 anchor_of(struct dentry *dentry, struct inode_memory *m
 	return anchor ? *anchor : 0;
 }
 
-static always_inline int is_anchor(struct dentry *dentry)
+static always_inline int is_anchor(struct dentry *dentry, u64 known)
 {
 	return anchor_of(dentry, 0);
 }
@@ -239,7 +241,7 @@ static always_inline u64 state_of_links(struct dentry *leaf, u64 epoch)
 }
 
 /* The state after the path of a dentry, which may be negative (a name about to be made). */
-static always_inline u64 resolve_name(struct dentry *leaf, u64 epoch)
+static always_inline u64 resolve_name(struct dentry *leaf, u64 epoch, u64 known_of_leaf)
 {
 	struct dentry *parent = FIELD(leaf, d_parent);
 	struct inode_memory *known = memory_of(FIELD(parent, d_inode));
@@ -247,10 +249,12 @@ static always_inline u64 resolve_name(struct dentry *leaf, u64 epoch)
 	u64 directory = 0;
 	u32 sequence, state;
 
-	if (known && parent != leaf && !is_anchor(leaf))
+	if (known && parent != leaf && !is_anchor(leaf, known_of_leaf))
 		directory = recall(known, known->directories, epoch, moves_now());
 	if (directory >> 32 != epoch)
 		return resolve_whole(leaf, epoch);
+	if (is_sink(directory)) /* whatever the name is */
+		return (u32)directory;
 	sequence = FIELD(leaf, d_seq.seqcount.sequence);
 	e.name = (u64)FIELD(leaf, d_name.name);
 	e.bytes = FIELD(leaf, d_name.len);
@@ -264,9 +268,9 @@ static always_inline u64 resolve_name(struct dentry *leaf, u64 epoch)
 }
 
 /* The state that answers for a dentry: after its path, or, if not unknown, after the paths of all of its file's names. */
-static always_inline u64 resolve_here(struct dentry *leaf, u64 epoch, u64 linked)
+static always_inline u64 resolve_here(struct dentry *leaf, u64 epoch, u64 linked, u64 known)
 {
-	return copied(linked == STATE_UNKNOWN ? resolve_name(leaf, epoch) : linked);
+	return copied(linked == STATE_UNKNOWN ? resolve_name(leaf, epoch, known) : linked);
 }
 
 /*
@@ -275,7 +279,7 @@ static always_inline u64 resolve_here(struct dentry *leaf, u64 epoch, u64 linked
  */
 FUNCTION(resolve_dentry)(struct dentry *leaf, u64 epoch)
 {
-	return resolve_here(leaf, epoch, exists(leaf) ? state_of_links(leaf, epoch) : STATE_UNKNOWN);
+	return resolve_here(leaf, epoch, exists(leaf) ? state_of_links(leaf, epoch) : STATE_UNKNOWN, 0);
 }
 
 static always_inline u64 resolve(struct dentry *leaf, u64 epoch)
@@ -287,25 +291,25 @@ static always_inline u64 resolve(struct dentry *leaf, u64 epoch)
  * The state after the path of an open file. A function of its own because what is read through `file->f_path` is not
  * trusted from Linux 7 on, where it sits in a union: there it is a global function whose parameter is declared trusted.
  */
-FUNCTION(resolve_path)(const struct path *path, u64 epoch)
+FUNCTION(resolve_path)(const struct path *path, u64 epoch, u64 known)
 {
 	struct dentry *leaf;
 
 	if (!path)
 		return STATE_UNKNOWN;
 	leaf = FIELD(path, dentry);
-	return resolve_here(leaf, epoch, state_of_links(leaf, epoch));
+	return resolve_here(leaf, epoch, state_of_links(leaf, epoch), known);
 }
-#define RESOLVE_PATH(where, epoch)                                                                                     \
-	((u32)((u64 (*)(const struct path *, u64))LINKED_RESOLVE_PATH)((void *)(where), epoch))
+#define RESOLVE_PATH(where, epoch, known)                                                                              \
+	((u32)((u64 (*)(const struct path *, u64, u64))LINKED_RESOLVE_PATH)((void *)(where), epoch, known))
 
 /* The same for a file that a hook was given; once more where a rename may have got in between. */
-static always_inline u64 resolve_file(struct file *file, u64 epoch)
+static always_inline u64 resolve_file(struct file *file, u64 epoch, u64 known)
 {
-	u64 state = RESOLVE_PATH(FIELD_ADDRESS(file, f_path), epoch);
+	u64 state = RESOLVE_PATH(FIELD_ADDRESS(file, f_path), epoch, known);
 
 	if (state == STATE_UNKNOWN)
-		state = RESOLVE_PATH(FIELD_ADDRESS(file, f_path), epoch);
+		state = RESOLVE_PATH(FIELD_ADDRESS(file, f_path), epoch, known);
 	return state;
 }
 

@@ -79,6 +79,7 @@ SEEKER_BYTES: Final[int] = 16  # struct seeker, the argument of find_subject()
 NOTICE_BYTES: Final[int] = 88  # struct notice, the argument of report() and emit()
 MAX_INODES: Final[int] = 65536  # that remember something, where BPF LSM is not active
 MAX_SOCKETS: Final[int] = 65536  # the same of sockets
+SEEN_SLOTS: Final[int] = 32768  # files that were opened once, and remember nothing yet
 
 
 class Operation(IntEnum):
@@ -578,6 +579,15 @@ class Writing(Structure):
     )
 
 
+class Seen(Structure):
+    """struct seen, 131072 bytes."""
+
+    tags: Array[c_uint32]  # a part of a hash of an inode's address, by another part of it
+    _fields_ = (
+        ("tags", c_uint32 * SEEN_SLOTS),
+    )
+
+
 MAPS: Final[tuple[MapDefinition, ...]] = (
     MapDefinition(
         identifier=0x4201,
@@ -760,6 +770,15 @@ MAPS: Final[tuple[MapDefinition, ...]] = (
         flags=MapFlag(0),
     ),
     MapDefinition(
+        identifier=0x4234,
+        name="seen",
+        type=MapType.ARRAY,
+        key_bytes=4,
+        value_bytes=131072,
+        entries=1,
+        flags=MapFlag(0),
+    ),
+    MapDefinition(
         identifier=0x4210,
         name="sockets",
         type=MapType.SK_STORAGE,
@@ -921,6 +940,7 @@ __all__ = [
     "Repeat",
     "RepeatKey",
     "SEEKER_BYTES",
+    "SEEN_SLOTS",
     "SET_HAS_CAPABILITIES",
     "SET_HAS_NETWORK",
     "SET_HAS_OPERATIONS",
@@ -942,6 +962,7 @@ __all__ = [
     "STATISTICS",
     "SUBJECT_OTHER",
     "SUBJECT_UNKNOWN",
+    "Seen",
     "SocketMemory",
     "Statistic",
     "Statistics",

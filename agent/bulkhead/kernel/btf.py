@@ -98,7 +98,7 @@ def _trusted(types: Types, function: Function, result: int, word: int, is_global
     if function.name != "resolve_path":
         raise InternalError(f"{function.name}: no prototype is known for it")
     path = types.pointer(types.structure("path", _PATH_BYTES))
-    made = types.function(function.name, result, [("path", path), ("epoch", word)], is_global)
+    made = types.function(function.name, result, [("path", path), ("epoch", word), ("known", word)], is_global)
     if is_global:
         types.tag_parameter(made, 0, "arg:trusted")
     return made
