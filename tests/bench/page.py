@@ -23,13 +23,14 @@ ROWS = {
 COLUMNS = {
     "open": "open+close, remembered",
     "each": "first time, directory known",
+    "again": "second time",
     "deep": "first time, 4 directories unknown",
     "pread": "pread",
     "capable": "capable",
     "connect": "TCP connect",
     "exec": "vfork+exec",
 }
-NO_POLICY_AIM, REMEMBERED_AIM = 1.5, 0.35
+NO_POLICY_AIM, REMEMBERED_AIM, FIRST_AIM = 1.5, 0.35, 0.7
 IMAGE_AIMS_MB = {"agent": 450, "collector": 150}
 RULE_BYTES_AIM = 500
 STORE_AIM_S = 0.05
@@ -92,11 +93,12 @@ def aims(results: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
     costs, operation = results["instructions"]["costs"], results["operation"]
     throughput = results["throughput"]
 
-    def more(situation: str) -> float:
-        return float(costs[situation]["open"] - costs["baseline"]["open"])
+    def more(situation: str, act: str = "open") -> float:
+        return float(costs[situation][act] - costs["baseline"][act])
 
     unpoliced = more("no_policy") / more("empty_file_open")
     remembered = max(more("policy_few"), more("policy_many")) / more("apparmor")
+    first = max(more("policy_few", "each"), more("policy_many", "each")) / more("apparmor", "each")
     load_s = operation["load"]["bundle_s"] + operation["load"]["load_s"]
     memory = operation["agent_after"]["VmHWM"]
     mapped = operation["agent_after"]["llvm_mapped"]
@@ -114,6 +116,7 @@ def aims(results: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
             f"≤ {REMEMBERED_AIM}",
             met(remembered <= REMEMBERED_AIM),
         ),
+        ("the first open of a file, to AppArmor", f"{first:.2f}", f"≤ {FIRST_AIM}", met(first <= FIRST_AIM)),
         (
             "find the bundle and load it, in the emulated machine",
             f"{load_s:.2f} s",
