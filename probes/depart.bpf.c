@@ -8,7 +8,8 @@
  * The kernel moves threads one by one, and at a fork no move can come in between: cgroup_move_task runs before the
  * thread is anywhere else, sched_process_fork before the child first runs. The note is on the thread, so that it
  * survives an exec that makes another thread the leader, and on the leader, where decisions look (ruling.h).
- * Nobody's note is ever changed: whoever was once in a container and is moved to another goes on under the first.
+ * Nobody's note is ever changed: whoever was once in a container and is moved to another goes on under the first. Only
+ * processes of the node take nothing along: a runtime moves what it started into the container that it is to be.
  */
 #include "include/ruling.h"
 
@@ -48,7 +49,7 @@ PROGRAM(cgroup_move_task)(u64 *ctx)
 	struct task_struct *leader = FIELD(task, group_leader);
 	u32 container = container_of_cgroup(FIELD(FIELD(task, cgroups), dfl_cgrp));
 
-	if (!container || container == container_of_cgroup(FIELD(to, dfl_cgrp)))
+	if (!container || container == container_of_cgroup(FIELD(to, dfl_cgrp)) || is_of_node(container))
 		return 0;
 	note_departure(task, container);
 	if (leader != task)
@@ -68,7 +69,8 @@ PROGRAM(sched_process_fork)(u64 *ctx)
 		return 0;
 	}
 	container = container_of_cgroup(FIELD(FIELD(parent, cgroups), dfl_cgrp));
-	if (container && container != container_of_cgroup(FIELD(FIELD(child, cgroups), dfl_cgrp)))
+	if (container && container != container_of_cgroup(FIELD(FIELD(child, cgroups), dfl_cgrp)) &&
+	    !is_of_node(container))
 		note_departure(child, container);
 	return 0;
 }

@@ -9,7 +9,7 @@
  *
  * A process that is traced when it executes, by another program or from another container, is not itself: whoever
  * traces it decides what it does; nor is one that maps code which is not the image's (map.bpf.c). A tracer that is under
- * no policy is the node's administrator, who is not held off.
+ * no policy is the node's administrator, who is not held off; nor are the node's own processes, from a container.
  */
 #include "include/act.h"
 
@@ -30,6 +30,12 @@ static always_inline u32 container_of_task(struct task_struct *leader)
 	return container ? *container : 0;
 }
 
+/* Whether somebody is not held off: who is under no policy, and the node's own processes, from what is not the node's. */
+static always_inline int administers(u32 actor, u32 container)
+{
+	return !actor || (is_of_node(actor) && !is_of_node(container));
+}
+
 /* Whether somebody who is not that subject of that container traces the running process. */
 static always_inline int traced_by_another(struct ruling *ruling, u32 subject)
 {
@@ -40,7 +46,7 @@ static always_inline int traced_by_another(struct ruling *ruling, u32 subject)
 	if (!FIELD(task, ptrace))
 		return 0;
 	container = container_of_task(tracer);
-	if (!container)
+	if (administers(container, ruling->container))
 		return 0;
 	return container != ruling->container || known_subject(tracer, ruling->epoch) != (int)subject;
 }
@@ -140,7 +146,7 @@ PROGRAM(ptrace_subject)(u64 *ctx)
 		return 0;
 	actor = current_container();
 	ruling.container = container_of_task(leader);
-	if (!actor || !ruling.container || !ruling_of_container(&ruling))
+	if (!ruling.container || administers(actor, ruling.container) || !ruling_of_container(&ruling))
 		return 0;
 	set = set_of(&ruling);
 	if (!set || !(set->flags & SET_HAS_SUBJECTS))

@@ -35,7 +35,7 @@ static always_inline int keep_object(u32 kind, u32 id)
 {
 	struct ruling ruling;
 
-	if (!current_ruling(&ruling) || !is_guarded(kind, id))
+	if (!container_ruling(&ruling) || !is_guarded(kind, id))
 		return 0;
 	return refuse(&ruling, BUILT_IN_OBJECTS, (u64)kind << 32 | id);
 }
@@ -64,7 +64,7 @@ PROGRAM(bpf_link_new_fd)(u64 *ctx)
 	struct guard *ours = guard();
 	struct ruling ruling;
 
-	if (!ours || !current_ruling(&ruling) || !is_guarded(GUARDED_LINK, FIELD(link, id)))
+	if (!ours || !container_ruling(&ruling) || !is_guarded(GUARDED_LINK, FIELD(link, id)))
 		return 0;
 	ours->link_is_out = 1;
 	return 0;
@@ -81,7 +81,7 @@ PROGRAM(tamper_bpf)(u64 *ctx)
 		return keep_object(GUARDED_LINK, *link);
 	if (command != BPF_LINK_UPDATE && command != BPF_LINK_DETACH)
 		return 0;
-	if (!ours || !ours->link_is_out || !current_ruling(&ruling))
+	if (!ours || !ours->link_is_out || !container_ruling(&ruling))
 		return 0;
 	return refuse(&ruling, BUILT_IN_OBJECTS, command);
 }
@@ -99,7 +99,7 @@ static always_inline int keep_agent(struct task_struct *task)
 	u64 mm = 0, file = 0, dentry = 0, mount = 0;
 	struct ruling ruling;
 
-	if (!is_agent(task) || !current_ruling(&ruling))
+	if (!is_agent(task) || !container_ruling(&ruling))
 		return 0;
 	READ(mm, struct task_struct, address_of(task), mm);
 	READ(file, struct mm_struct, mm, exe_file);
@@ -120,8 +120,9 @@ PROGRAM(tamper_ptrace)(u64 *ctx)
 
 	if (!((u32)ctx[1] & PTRACE_MODE_NOAUDIT))
 		return keep_agent(task);
-	return is_agent(task) && current_ruling(&ruling) && blocks(tampering(&ruling, BUILT_IN_AGENT)) ? RETURN(-EPERM)
-	                                                                                               : 0;
+	return is_agent(task) && container_ruling(&ruling) && blocks(tampering(&ruling, BUILT_IN_AGENT))
+	               ? RETURN(-EPERM)
+	               : 0;
 }
 
 PROGRAM(task_setrlimit)(u64 *ctx)
@@ -146,7 +147,7 @@ PROGRAM(tamper_umount)(u64 *ctx)
 	struct guard *ours = guard();
 	struct ruling ruling;
 
-	if (!ours || FIELD(superblock, s_dev) != ours->pins_device || !current_ruling(&ruling))
+	if (!ours || FIELD(superblock, s_dev) != ours->pins_device || !container_ruling(&ruling))
 		return 0;
 	return refuse_path(&ruling, BUILT_IN_PINS, FIELD(superblock, s_root));
 }
@@ -162,7 +163,7 @@ PROGRAM(tamper_rename)(u64 *ctx)
 	struct dentry *over = (void *)ctx[3];
 	struct ruling ruling;
 
-	if (!is_of(from, BPF_FS_MAGIC) || (!is_pin(from) && !is_pin(over)) || !current_ruling(&ruling))
+	if (!is_of(from, BPF_FS_MAGIC) || (!is_pin(from) && !is_pin(over)) || !container_ruling(&ruling))
 		return 0;
 	return refuse_path(&ruling, BUILT_IN_PINS, from);
 }

@@ -9,7 +9,7 @@
 #ifndef BULKHEAD_ABI_H
 #define BULKHEAD_ABI_H
 
-#define ABI_VERSION 6u /* raised when a map comes, goes or changes: programs of another version never share maps */
+#define ABI_VERSION 8u /* raised when a map comes, goes or changes: programs of another version never share maps */
 
 /* Limits. Each has its reason in docs/limits.md. */
 #define MAX_CONTAINERS 2048u /* containers under policy on one node; index 0 means "none" */

@@ -12,6 +12,9 @@ struct seen {
 	__u32 tags[SEEN_SLOTS]; /* a part of a hash of an inode's address, by another part of it */
 };
 
+/* What `homes` has, in place of a cgroup, of the node's own processes under a policy: a container in name only. */
+#define HOME_IS_NODE 0xffffffffffffffffull
+
 /*
  * Maps: X(identifier, name, type, key, value, entries, flags). CGROUP_BINDING is CGRP_STORAGE where the kernel has it
  * (6.2) and otherwise a HASH by cgroup id. INODE_STORAGE and SK_STORAGE are HASHes by a u64, of the entries named here,

@@ -40,7 +40,7 @@ static always_inline void remember(struct inode *inode, struct inode_memory *mem
 {
 	u32 type = FIELD(inode, i_mode) & S_IFMT;
 
-	if (state >= STATE_NESTED)
+	if (state >= STATE_ELSEWHERE)
 		return;
 	if (type != S_IFDIR && FIELD(inode, i_nlink) != 1)
 		return;

@@ -18,6 +18,7 @@
 #define S_IFDIR 0040000u
 #define SB_KERNMOUNT (1ul << 22)
 #define SB_NOUSER (1ul << 31)
+#define STATE_ELSEWHERE 0xfffffffcu /* not a state: of the node, on a file system that no rule speaks of */
 
 #define REMEMBERS_NOTHING 1u /* what is known of a leaf: its inode has no memory */
 
@@ -188,7 +189,8 @@ static always_inline int has_borrowed(void)
 
 /*
  * No mount of the container leads to this file system. Either it is one that nobody can name, or a file system looks
- * at its own lower layer (with credentials of its own), or it is a mount that user space has not announced yet.
+ * at its own lower layer (with credentials of its own), or it is a mount that user space has not announced yet. Of the
+ * node's mounts, which come and go with every pod, it announces those alone that rules speak of.
  */
 static always_inline u64 state_without_anchor(struct dentry *root)
 {
@@ -198,6 +200,8 @@ static always_inline u64 state_without_anchor(struct dentry *root)
 		return STATE_NAMELESS;
 	if (has_borrowed())
 		return STATE_NESTED;
+	if (is_of_node(current_container()))
+		return STATE_ELSEWHERE;
 	count(STATISTIC_UNKNOWN_MOUNT);
 	return STATE_UNKNOWN;
 }
@@ -323,7 +327,7 @@ static always_inline struct outcome *outcome_in(u64 state, struct policy_set *se
 		return &set->unresolved;
 	if (state == STATE_NESTED)
 		index = OUTCOME_SILENT;
-	else if (state == STATE_NAMELESS)
+	else if (state == STATE_NAMELESS || state == STATE_ELSEWHERE)
 		index = set->nameless;
 	else
 		index = outcome_of(state);

@@ -7,6 +7,7 @@
  * else it is what was there when the container came under a policy: neither changed since, by the inode's own time of
  * change, which no system call sets, nor opened for writing since by a process under policy, which holds where that
  * time does not (a clock set back, a mapping of tmpfs). A file system that is not in the map holds nothing of the image.
+ * The node itself has no image, and everything with a path counts as of it.
  */
 #ifndef BULKHEAD_PROVENANCE_H
 #define BULKHEAD_PROVENANCE_H
@@ -55,7 +56,7 @@ static always_inline int is_of_image(struct ruling *ruling, struct inode *inode)
 	struct layer *layer = map_lookup(MAP(layers), &key);
 
 	if (!layer)
-		return 0;
+		return is_of_node(ruling->container);
 	return layer->kind == LAYER_KIND_OVERLAY ? !is_in_upper_layer(inode) : !is_written(inode, layer);
 }
 

@@ -8,6 +8,8 @@
 
 #include "compat.h"
 
+#define PF_KTHREAD 0x200000u
+
 struct ruling {
 	u32 container;
 	u32 epoch;
@@ -38,6 +40,23 @@ static always_inline struct departure *departure_of(struct task_struct *task)
 	return task_storage(MAP(departures), task, 0, 0);
 }
 
+/*
+ * Whether a container stands for processes of the node itself, which are in no pod. They start and end containers and
+ * mount file systems, and are refused nothing but what their rules say.
+ */
+static always_inline int is_of_node(u32 container)
+{
+	u64 *home = container ? map_lookup(MAP(homes), &container) : 0;
+
+	return home && *home == HOME_IS_NODE;
+}
+
+/* Kernel threads are in the node's root cgroup, and act for everybody. */
+static always_inline int is_kernel_thread(void)
+{
+	return FIELD(current_task_struct(), flags) & PF_KTHREAD;
+}
+
 /* The container of the running process: the one it left, else that of its cgroup; 0 where it is in none. */
 static always_inline u32 current_container(void)
 {
@@ -47,7 +66,7 @@ static always_inline u32 current_container(void)
 	if (departure && departure->container)
 		return departure->container;
 	container = binding_of_current();
-	return container ? *container : 0;
+	return container && !is_kernel_thread() ? *container : 0;
 }
 
 /* The ruling of the running process; 0 where no policy applies. */

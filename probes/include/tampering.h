@@ -3,7 +3,8 @@
  * What no container under a policy may do, whatever its policy and its capabilities: touch what enforces the policies.
  *
  * Refused where the container's policies block anything; told as WOULD_DENY where they are only watched (mode Audit).
- * Containers without a policy, and the host, are refused nothing.
+ * Containers without a policy are refused nothing, nor is the node, under a policy or not: whoever administers it can take
+ * all of this away.
  */
 #ifndef BULKHEAD_TAMPERING_H
 #define BULKHEAD_TAMPERING_H
@@ -14,6 +15,12 @@
 #define BPF_FS_MAGIC 0xcafe4a11u
 #define CGROUP_LEVELS 32 /* between a cgroup whose file is written and the container's own */
 #define PIN_LEVELS 3     /* the folder of pins, one by kind, the pin */
+
+/* The ruling of the running process where it is a container's. */
+static always_inline int container_ruling(struct ruling *ruling)
+{
+	return current_ruling(ruling) && !is_of_node(ruling->container);
+}
 
 static always_inline u64 tampering(struct ruling *ruling, u32 rule)
 {
@@ -77,7 +84,7 @@ static always_inline int keep_pin(struct dentry *dentry)
 {
 	struct ruling ruling;
 
-	if (!is_of(dentry, BPF_FS_MAGIC) || !is_pin(dentry) || !current_ruling(&ruling))
+	if (!is_of(dentry, BPF_FS_MAGIC) || !is_pin(dentry) || !container_ruling(&ruling))
 		return 0;
 	return refuse_path(&ruling, BUILT_IN_PINS, dentry);
 }
@@ -105,7 +112,7 @@ static always_inline u64 decide_cgroup_file(struct file *file, struct ruling *ru
 {
 	struct dentry *dentry = FIELD(file, f_path.dentry);
 
-	if (!is_of(dentry, CGROUP2_MAGIC) || !current_ruling(ruling) || is_at_home(dentry, ruling->container))
+	if (!is_of(dentry, CGROUP2_MAGIC) || !container_ruling(ruling) || is_at_home(dentry, ruling->container))
 		return 0;
 	return tampering(ruling, BUILT_IN_CGROUPS);
 }

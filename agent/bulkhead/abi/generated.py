@@ -6,7 +6,7 @@ from typing import Final
 
 from bulkhead.abi.maps import MapDefinition, MapFlag, MapType
 
-ABI_VERSION: Final[int] = 6  # raised when a map comes, goes or changes: programs of another version never share maps
+ABI_VERSION: Final[int] = 8  # raised when a map comes, goes or changes: programs of another version never share maps
 MAX_CONTAINERS: Final[int] = 2048  # containers under policy on one node; index 0 means "none"
 MAX_SETS: Final[int] = 4096  # policy sets held at once, those being replaced included, once a class of subjects
 MAX_SUBJECTS: Final[int] = 64  # classes of acting programs that one policy set tells apart
@@ -80,6 +80,7 @@ NOTICE_BYTES: Final[int] = 88  # struct notice, the argument of report() and emi
 MAX_INODES: Final[int] = 65536  # that remember something, where BPF LSM is not active
 MAX_SOCKETS: Final[int] = 65536  # the same of sockets
 SEEN_SLOTS: Final[int] = 32768  # files that were opened once, and remember nothing yet
+HOME_IS_NODE: Final[int] = 0xffffffffffffffff
 
 
 class Operation(IntEnum):
@@ -885,6 +886,7 @@ __all__ = [
     "Guard",
     "Guarded",
     "GuardedKey",
+    "HOME_IS_NODE",
     "InodeMemory",
     "Instance",
     "Layer",

@@ -25,7 +25,7 @@ class EnforcerNames:
         return ContainerIdentity(
             pod=found.pod,
             namespace=found.namespace,
-            container=found.container or found.name,
+            container=found.container or ("" if found.of_node else found.name),
             image=found.image,
             workload=found.workload,
             labels=found.labels,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from bulkhead.errors import BulkheadError
@@ -40,6 +41,10 @@ class Source(Protocol):
 
         An answer is whole: what is not in it is released, where `is_over` says so.
         """
+        ...
+
+    def spared(self) -> tuple[Path, ...]:
+        """Cgroups that inherit nothing from those of the node's own processes above them."""
         ...
 
     def is_over(self, container: Container) -> bool:

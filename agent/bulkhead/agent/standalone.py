@@ -58,6 +58,10 @@ class CgroupSource:
         self._left_out = left_out
         return tuple(each for each in found if each.id not in own)
 
+    def spared(self) -> tuple[Path, ...]:
+        """None."""
+        return ()
+
     def is_over(self, container: Container) -> bool:
         """Always: the pattern names every container there is."""
         del container

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from bulkhead.agent.source import Assignment, Source
@@ -90,15 +90,16 @@ class Sync:
         present = {assignment.container.cgroup_id for assignment in wanted}
         changed = 0
         held = self._enforcer.containers()
-        for container in held:
-            if container.cgroup_id not in present and self._source.is_over(container):
-                changed += self._release(container)
+        changed += self._release_all(held, present, of_node=False)
         self._forget_all_but(present)
         self._unknown = {each.container.cgroup_id: Failure(each, each.unknown, 0.0) for each in wanted if each.unknown}
         of_earlier = {container.cgroup_id for container in held} - self._applied.keys()
         for assignment in wanted:
             if self._is_due(assignment) and not self._may_loosen(assignment, of_earlier):
                 changed += self._enforce(assignment)
+        changed += self._release_all(held, present, of_node=True)  # what takes their place is in force by now
+        if spared := self._source.spared():
+            self._enforcer.spare(spared)
         self.counts.changes += changed
         if not self._waiting:
             self.synced.set()
@@ -161,6 +162,10 @@ class Sync:
         again_at = time.monotonic() + (0 if gone else RETRY_S)
         self._failed[container.cgroup_id] = Failure(wanted, str(error), again_at, passing=gone)
 
+    def _release_all(self, held: Iterable[Container], present: set[int], of_node: bool) -> int:
+        over = [each for each in held if each.of_node is of_node and each.cgroup_id not in present]
+        return sum(self._release(each) for each in over if self._source.is_over(each))
+
     def _release(self, container: Container) -> bool:
         if not self._enforcer.release(container.cgroup_id):
             return False
@@ -177,4 +182,4 @@ def _differs(applied: Assignment, wanted: Assignment) -> bool:
     """Whether more than the process that stands for the container has changed."""
     old, new = applied.container, wanted.container
     names = (old.name, old.labels, old.workload, old.image) != (new.name, new.labels, new.workload, new.image)
-    return names or applied.policies != wanted.policies
+    return names or old.alone != new.alone or applied.policies != wanted.policies

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from bulkhead.cli import cluster_options, policy_cluster, policy_pod, policy_question
@@ -13,6 +13,7 @@ from bulkhead.cli.policy_words import described, sentence
 
 if TYPE_CHECKING:
     from bulkhead.policy.merge import PolicySet
+    from bulkhead.policy.model import Policy
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -60,9 +61,21 @@ def run(arguments: argparse.Namespace) -> int:
     if policy_question.is_asked(arguments):
         return policy_question.answer(arguments, policies, places(parsed))
     policy_set = merge(policies)
-    for line in as_json(policy_set, places(parsed)) if arguments.output == "json" else explain(policy_set):
-        print(line)
+    if arguments.output == "json":
+        print(*as_json(policy_set, places(parsed)), sep="\n")
+    else:
+        print(*explain(policy_set), *about_hosts(parsed.policies), sep="\n")
     return 0
+
+
+def about_hosts(policies: Iterable[Policy]) -> Iterator[str]:
+    """A line a policy that is about no container."""
+    from bulkhead.policy.model import ClusterSecurityPolicy  # noqa: PLC0415
+
+    for policy in policies:
+        if isinstance(policy, ClusterSecurityPolicy) and (host := policy.spec.host_processes):
+            where = ", ".join(host.cgroups) or "all cgroups but those of containers"
+            yield f"{policy.name} holds for processes of nodes in {where}, and for no container."
 
 
 def explain(policy_set: PolicySet) -> Iterator[str]:

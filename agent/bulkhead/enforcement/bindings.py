@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Container, Iterable
 from pathlib import Path
 
 from bulkhead.kernel.maps import Map, word
 from bulkhead.kernel.plan import Parameters
-from bulkhead.node import cgroups
+from bulkhead.node import cgroups, container
 
 
 class Bindings:
@@ -22,29 +22,44 @@ class Bindings:
         self._map = bindings
         self._by_descriptor = parameters.cgroup_storage
 
-    def bind(self, cgroup: Path, container: int) -> None:
-        """Bind a cgroup and its descendants to `container` (index)."""
-        for path in cgroups.walk(cgroup):
-            self._with_key(path, lambda key: self._map.put(key, word(container)))
+    def bind(self, bound: container.Container, index: int) -> None:
+        """Bind a container's cgroup and its descendants to the container's index."""
+        for path in _covered(bound):
+            self._with_key(path, lambda key: self._map.put(key, word(index)))
 
-    def unbind(self, cgroup: Path) -> None:
-        """Undo `bind`; also fine where the cgroup is gone."""
-        if cgroup.is_dir():
-            for path in cgroups.walk(cgroup):
-                self._with_key(path, self._map.remove)
+    def unbind(self, bound: container.Container, index: int) -> None:
+        """Undo `bind`, and what was inherited since; what is others' stays so. Also fine where the cgroup is gone."""
+        if bound.cgroup.is_dir():
+            self._remove(cgroups.walk(bound.cgroup), {word(index)})
 
-    def mend(self, cgroup: Path, container: int, others: Collection[Path]) -> int:
+    def spare(self, path: Path, indices: Iterable[int]) -> None:
+        """A cgroup that inherited one of these containers, and is not of it, is free with all below it."""
+        values = set(map(word, indices))
+        found: list[bool] = []
+        self._with_key(path, lambda key: found.append(self._map.get(key) in values))
+        if any(found):
+            self._remove(cgroups.walk(path), values)
+
+    def mend(self, bound: container.Container, index: int, others: Collection[Path]) -> int:
         """Bind those that are not bound as `bind` does it; how many. Not `others`, which are bound for themselves."""
         wrong: list[bool] = []
 
         def act(key: bytes) -> None:
-            if self._map.get(key) != word(container):
-                self._map.put(key, word(container))
+            if self._map.get(key) != word(index):
+                self._map.put(key, word(index))
                 wrong.append(True)
 
-        for path in cgroups.walk(cgroup, others):
+        for path in _covered(bound, others):
             self._with_key(path, act)
         return len(wrong)
+
+    def _remove(self, paths: Iterable[Path], values: Container[bytes]) -> None:
+        def act(key: bytes) -> None:
+            if self._map.get(key) in values:
+                self._map.remove(key)
+
+        for path in paths:
+            self._with_key(path, act)
 
     def _with_key(self, path: Path, act: Callable[[bytes], object]) -> None:
         try:
@@ -56,3 +71,7 @@ class Bindings:
             act(key)
         finally:
             os.close(descriptor)
+
+
+def _covered(bound: container.Container, others: Collection[Path] = ()) -> Iterable[Path]:
+    return (bound.cgroup,) if bound.alone else cgroups.walk(bound.cgroup, others)

@@ -25,13 +25,13 @@ class Departures:
         self._numbers = Numbers("containers under policy on this node", 1, abi.MAX_CONTAINERS)
         self._waiting: dict[int, int] = {}  # by cgroup id: numbers given back whose processes live on
 
-    def take(self, cgroup_id: int) -> int:
-        """A number for the container whose cgroup is given. Raises `DoesNotFit`."""
+    def take(self, home: int) -> int:
+        """A number for the container whose cgroup is given (`Container.home`). Raises `DoesNotFit`."""
         self._sweep()
-        index = self._waiting.pop(cgroup_id, None)
+        index = self._waiting.pop(home, None)
         if index is None:
             index = self._numbers.take()
-        self._homes.put(word(index), _U64.pack(cgroup_id))
+        self._homes.put(word(index), _U64.pack(home))
         return index
 
     def hold(self, index: int) -> None:

@@ -11,13 +11,13 @@ import struct
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from bulkhead import abi
 from bulkhead.enforcement.bindings import Bindings
 from bulkhead.errors import NotEnforceable
 from bulkhead.kernel.maps import Maps, pack, word
 from bulkhead.node import cgroups
+from bulkhead.node.container import Container
 
 MAPS = ("containers", "homes", "bindings", "network")  # which are looked at
 
@@ -28,8 +28,7 @@ _U64 = struct.Struct("<Q")
 class Expected:
     """A container under a set: its number, its ruling as the kernel reads it, whether its packets are judged."""
 
-    cgroup: Path
-    cgroup_id: int
+    container: Container
     index: int
     ruling: int
     has_network: bool
@@ -41,14 +40,14 @@ def repair(maps: Maps, bindings: Bindings, expected: Sequence[Expected]) -> Coun
     A cgroup below a container's that is another container's own is looked at with that one.
     """
     written: Counter[str] = Counter()
-    own = {each.cgroup for each in expected}
+    own = {each.container.cgroup for each in expected}
     for each in expected:
-        for name, value in (("homes", each.cgroup_id), ("containers", each.ruling)):
+        for name, value in (("homes", each.container.home), ("containers", each.ruling)):
             if maps[name].get(word(each.index)) != _U64.pack(value):
                 maps[name].put(word(each.index), _U64.pack(value))
                 written[name] += 1
         if _is_there(each):
-            written["bindings"] += bindings.mend(each.cgroup, each.index, own)
+            written["bindings"] += bindings.mend(each.container, each.index, own)
             written["network"] += each.has_network and _mend_network(maps, each)
     return +written
 
@@ -56,14 +55,14 @@ def repair(maps: Maps, bindings: Bindings, expected: Sequence[Expected]) -> Coun
 def _is_there(each: Expected) -> bool:
     """Whether the cgroup at the path is still the one that was bound."""
     try:
-        return cgroups.cgroup_id(each.cgroup) == each.cgroup_id
+        return cgroups.cgroup_id(each.container.cgroup) == each.container.cgroup_id
     except NotEnforceable:
         return False
 
 
 def _mend_network(maps: Maps, each: Expected) -> bool:
     """Whose packets the cgroup's programs judge; what they have counted stays."""
-    key = _U64.pack(each.cgroup_id)
+    key = _U64.pack(each.container.cgroup_id)
     raw = maps["network"].get(key)
     if raw is None:
         return False

@@ -9,12 +9,12 @@ Whatever fails before is undone and leaves the old set in force; killed in betwe
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import struct
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from bulkhead import abi
 from bulkhead.enforcement.anchor_numbers import AnchorNumbers
@@ -26,14 +26,15 @@ from bulkhead.enforcement.hard_links import HardLinks, find_hard_links
 from bulkhead.enforcement.layers import Layers, require_known
 from bulkhead.enforcement.link_table import LinkTable, groups_with
 from bulkhead.enforcement.localise import localise
+from bulkhead.enforcement.node_mounts import UNKNOWN, NodeMounts, spoken_of
 from bulkhead.enforcement.placement import place_state
 from bulkhead.enforcement.records import ContainerRecord, Records
 from bulkhead.enforcement.roots import RootView, look_at, mount_namespace
 from bulkhead.enforcement.sets import Sets, StoredSet, wait_for_programs
-from bulkhead.enforcement.sightings import Paths, Sightings, groups, unite
+from bulkhead.enforcement.sightings import Paths, Sightings, groups, signed, unite
 from bulkhead.errors import Damaged, NotEnforceable
 from bulkhead.kernel.instance import Instance
-from bulkhead.kernel.maps import Map, pack, word
+from bulkhead.kernel.maps import pack, word
 from bulkhead.log import get_log
 from bulkhead.node.container import Container
 from bulkhead.node.mounts import Origin
@@ -54,6 +55,7 @@ class _Bound:
     record: ContainerRecord
     stored: StoredSet
     has_network: bool
+    node_mounts: int = UNKNOWN  # those of the node (`NodeMounts.version`) that were looked at
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ class Enforcer:
         self._indices = Departures(instance.maps)
         self._layers = Layers(instance.maps["layers"])
         self._bindings = Bindings(instance.maps["bindings"], instance.bundle.parameters)
+        self._node_mounts = NodeMounts()
         self._links = LinkTable(instance.maps["links"])
         self._numbers = AnchorNumbers(instance)
         self._bound: dict[int, _Bound] = {}
@@ -123,14 +126,15 @@ class Enforcer:
 
         Raises `DoesNotFit`, `NotEnforceable`, `StillBuilding`: what was enforced on the container stays so.
         """
-        bound = self._bound.get(container.cgroup_id)
+        bound, node_mounts = self._bound.get(container.cgroup_id), self._mounts_of_node(container)
         with look_at(container.pid or 1) as view, contextlib.ExitStack() as undo:
-            seen = unite(bound.record.seen, self._number(view, bound)) if bound else self._number(view)
-            paths = seen.paths()
             policy_set = merge(localise(rules, view.links.follow) for rules in policies)
-            signature = _signature(digest_of(policy_set, groups(paths)), paths)
+            seen = self._seen(view, policy_set.rules, container, bound)
+            paths = seen.paths()
+            signature = signed(digest_of(policy_set, groups(paths)), paths)
             if bound and bound.record.signature == signature:
                 self._note_names(bound, container)
+                bound.node_mounts = node_mounts
                 return False
             links = find_hard_links(view.root, view.table, policy_set.rules.paths)
             together = groups_with(paths, links.names)
@@ -141,11 +145,12 @@ class Enforcer:
             wanted = _Wanted(container, image, seen, paths, links, together, view.prefixes, signature, gates)
             made = self._prepare(wanted, bound, undo)
             self._cover(made, bound, undo)
-            if bound is None or bound.record.container.pid is None:  # else the first look counts, not a later root
+            if not (container.of_node or (bound and bound.record.container.pid)):  # the first look counts
                 self._layers.write(made.record.index, view)
             ruling = struct.pack("<Q", _ruling_word(made.record.epoch, made.stored))
             self._instance.maps["containers"].put(word(made.record.index), ruling)
             undo.pop_all()
+        made.node_mounts = node_mounts
         self._bound[container.cgroup_id] = self._by_index[made.record.index] = made
         log.info("container_bound", container=container.name, epoch=made.record.epoch, rules=len(made.stored.rules))
         if bound:
@@ -155,8 +160,10 @@ class Enforcer:
         return True
 
     def is_stale(self, container: Container) -> bool:
-        """Whether the container has got another mount namespace since it was bound: enforce it again."""
+        """Whether the container has got another mount namespace since it was bound, or the node other mounts."""
         bound = self._bound.get(container.cgroup_id)
+        if bound and container.of_node:
+            return bound.node_mounts != self._mounts_of_node(container)
         return bound is None or bound.record.mount_namespace != mount_namespace(container.pid or 1)
 
     def release(self, cgroup_id: int) -> bool:
@@ -193,17 +200,22 @@ class Enforcer:
         """Every container under a set."""
         return tuple(bound.record.container for bound in self._bound.values())
 
+    def spare(self, cgroups: Iterable[Path]) -> None:
+        """These are no cgroups of the node's own processes, though they were made below some."""
+        of_node = [index for index, bound in self._by_index.items() if bound.record.container.of_node]
+        for path in cgroups if of_node else ():
+            self._bindings.spare(path, of_node)
+
     def repair(self) -> Counter[str]:
         """Write again what the maps should hold of containers and do not; how many entries, by map."""
         expected = [
             Expected(
-                bound.record.container.cgroup,
-                identifier,
+                bound.record.container,
                 bound.record.index,
                 _ruling_word(bound.record.epoch, bound.stored),
                 bound.has_network,
             )
-            for identifier, bound in self._bound.items()
+            for bound in self._bound.values()
         ]
         return repair(self._instance.maps, self._bindings, expected)
 
@@ -211,6 +223,8 @@ class Enforcer:
         """The set is right; labels, or the process that stands for the container, may be new."""
         named = replace(container, labels=dict(container.labels))
         record = replace(bound.record, container=named, mount_namespace=mount_namespace(container.pid or 1))
+        if container.alone != bound.record.container.alone:
+            self._bindings.bind(container, record.index)
         if record != bound.record:
             self._records.write_container(record)
             bound.record = record
@@ -221,7 +235,7 @@ class Enforcer:
         if bound:
             index = bound.record.index
         else:
-            index = self._indices.take(container.cgroup_id)
+            index = self._indices.take(container.home)
             undo.callback(self._indices.give_back, index)
         stored = self._sets.use(image)
         undo.callback(self._release_set, stored)
@@ -253,6 +267,15 @@ class Enforcer:
         if not wanted.links.complete:
             log.warning("links_not_all_found", container=wanted.container.name, found=len(wanted.links.names))
 
+    def _mounts_of_node(self, container: Container) -> int:
+        return self._node_mounts.version() if container.of_node else UNKNOWN
+
+    def _seen(self, view: RootView, rules: PolicyRules, container: Container, bound: _Bound | None) -> Sightings:
+        """What a container was ever seen to have mounted; a node's mounts are believed, and forgotten when they go."""
+        if container.of_node:
+            return self._number(spoken_of(view, rules))
+        return unite(bound.record.seen, self._number(view, bound)) if bound else self._number(view)
+
     def _number(self, view: RootView, bound: _Bound | None = None) -> Sightings:
         """What a look shows; an inode that is seen for the first time gets its number.
 
@@ -277,8 +300,8 @@ class Enforcer:
         undo.callback(self._records.write_container, old.record) if old else undo.callback(self._withdraw, record)
         self._records.write_set(made.stored)
         self._records.write_container(record)
-        if old is None:
-            self._bindings.bind(record.container.cgroup, record.index)
+        if old is None or old.record.container.alone != record.container.alone:
+            self._bindings.bind(record.container, record.index)
         if made.has_network and not (old and old.has_network):
             self._attach_network(record)
 
@@ -286,7 +309,7 @@ class Enforcer:
         """Take away everything that the maps hold for a container, but for its set."""
         self._instance.maps["containers"].put(word(record.index), struct.pack("<Q", 0))
         with contextlib.suppress(NotEnforceable):  # the cgroup went meanwhile, and the binding with it
-            self._bindings.unbind(record.container.cgroup)
+            self._bindings.unbind(record.container, record.index)
         self._instance.detach_cgroup(record.container.cgroup_id)
         wait_for_programs()
         self._remove_anchors(record)
@@ -347,10 +370,10 @@ class Enforcer:
                 self._records.remove_set(stored.placement.set_id)
         self._layers.keep_only(self._by_index)
         epochs = {bound.record.epoch for bound in self._bound.values()}
-        _keep_only(self._instance.maps["prefixes"], {key for stored in used for key in stored.prefix_keys})
-        _keep_only(self._instance.maps["ports"], {key for stored in used for key in stored.port_keys})
+        self._instance.maps["prefixes"].keep_only({key for stored in used for key in stored.prefix_keys})
+        self._instance.maps["ports"].keep_only({key for stored in used for key in stored.port_keys})
         anchors = self._instance.maps["anchors"]
-        _keep_only(anchors, {key for key in anchors if abi.AnchorKey.from_buffer_copy(key).epoch in epochs})
+        anchors.keep_only({key for key in anchors if abi.AnchorKey.from_buffer_copy(key).epoch in epochs})
         self._links.keep_only(epochs)
 
     def _adopt_container(self, record: ContainerRecord, stored: StoredSet) -> None:
@@ -367,12 +390,6 @@ def _ruling_word(epoch: int, stored: StoredSet) -> int:
     return epoch << abi.RULING_EPOCH_SHIFT | stored.placement.set_id
 
 
-def _keep_only(entries: Map, kept: set[bytes]) -> None:
-    for key in list(entries):
-        if key not in kept:
-            entries.remove(key)
-
-
 def _states(wanted: _Wanted, stored: StoredSet) -> dict[frozenset[bytes], int]:
     """The state, placed, after each set of paths from which a walk may begin."""
     automaton = wanted.image.automaton
@@ -381,11 +398,3 @@ def _states(wanted: _Wanted, stored: StoredSet) -> dict[frozenset[bytes], int]:
         (path,) = paths
         found[paths] = state_after(automaton, path)
     return {paths: place_state(state, stored.placement) for paths, state in found.items()}
-
-
-def _signature(image_digest: str, paths: Paths) -> str:
-    """Equal where neither the set nor the paths of what the container has seen have changed."""
-    digest = hashlib.sha256(image_digest.encode())
-    for number, each in sorted(paths.items()):
-        digest.update(repr((number, sorted(each))).encode())
-    return digest.hexdigest()

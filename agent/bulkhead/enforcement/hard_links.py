@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import stat
 import threading
 from collections import deque
@@ -23,6 +22,7 @@ from dataclasses import dataclass, field
 
 from bulkhead.node.anchors import RESOLVE_NO_XDEV, mount_id_of, open_in_root
 from bulkhead.node.mounts import Mount, join
+from bulkhead.policy.pattern_steps import Patterns, Position
 from bulkhead.policy.rules import PathRule
 
 SEARCH_NAMES = 50_000  # a second natively
@@ -31,7 +31,6 @@ SEARCH_S = 5.0
 LOCAL = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "tmpfs", "ramfs", "overlay"})
 
 Device = tuple[int, int]
-Position = tuple[int, int]  # pattern, element that is read next
 Linked = dict[tuple[Device, int], frozenset[bytes]]
 
 
@@ -41,66 +40,6 @@ class HardLinks:
 
     names: Linked = field(default_factory=dict)
     complete: bool = True
-
-
-class Patterns:
-    """Patterns that are read element by element, many at once."""
-
-    def __init__(self, patterns: Iterable[bytes]) -> None:
-        self._elements = [pattern[1:].split(b"/") if pattern != b"/" else [] for pattern in sorted(set(patterns))]
-        self._compiled: dict[bytes, re.Pattern[bytes]] = {}
-
-    def start(self) -> frozenset[Position]:
-        """Before the first element."""
-        return self._closed((number, 0) for number in range(len(self._elements)))
-
-    def after(self, positions: frozenset[Position], name: bytes) -> frozenset[Position]:
-        """Behind one more element."""
-        return self._closed(self._steps(positions, name))
-
-    def matches(self, positions: frozenset[Position]) -> bool:
-        """Whether a whole pattern was read."""
-        return any(at == len(self._elements[number]) for number, at in positions)
-
-    def literals(self, positions: frozenset[Position]) -> set[bytes] | None:
-        """The names that can come next, or None where that needs a look at what there is."""
-        following = {self._elements[number][at] for number, at in positions if at < len(self._elements[number])}
-        return None if any(_is_wild(element) for element in following) else following
-
-    def _steps(self, positions: frozenset[Position], name: bytes) -> Iterator[Position]:
-        for number, at in positions:
-            elements = self._elements[number]
-            if at == len(elements):
-                continue
-            if elements[at] == b"**":
-                yield number, at
-                if at == len(elements) - 1:
-                    yield number, at + 1
-            elif elements[at] == name or (_is_wild(elements[at]) and self._expression(elements[at]).fullmatch(name)):
-                yield number, at + 1
-
-    def _closed(self, positions: Iterable[Position]) -> frozenset[Position]:
-        """With what a `**` in the middle, which may stand for nothing, lets follow at once."""
-        found = set()
-        for number, first in positions:
-            elements, at = self._elements[number], first
-            found.add((number, at))
-            while at < len(elements) - 1 and elements[at] == b"**":
-                at += 1
-                found.add((number, at))
-        return frozenset(found)
-
-    def _expression(self, element: bytes) -> re.Pattern[bytes]:
-        found = self._compiled.get(element)
-        if found is None:
-            wild = {0x2A: b".*", 0x3F: b"."}
-            text = b"".join(wild.get(byte, re.escape(bytes([byte]))) for byte in element)
-            found = self._compiled[element] = re.compile(text, re.DOTALL)
-        return found
-
-
-def _is_wild(element: bytes) -> bool:
-    return b"*" in element or b"?" in element
 
 
 def find_hard_links(root: int, mounts: Iterable[Mount], rules: Iterable[PathRule]) -> HardLinks:

@@ -8,6 +8,7 @@ for each directory.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -52,3 +53,11 @@ def unite(before: Sightings, now: Sightings) -> Sightings:
 def groups(paths: Paths) -> tuple[frozenset[bytes], ...]:
     """The sets of paths by which a directory tree is visible more than once, in a fixed order."""
     return tuple(sorted({each for each in paths.values() if len(each) > 1}, key=sorted))
+
+
+def signed(image_digest: str, paths: Paths) -> str:
+    """Equal where neither the set nor the paths of what the container has seen have changed."""
+    digest = hashlib.sha256(image_digest.encode())
+    for number, each in sorted(paths.items()):
+        digest.update(repr((number, sorted(each))).encode())
+    return digest.hexdigest()

@@ -60,6 +60,7 @@ FIELDS = {
         "cgroups",
         "comm",
         "cred",
+        "flags",
         "real_cred",
         "group_leader",
         "mm",

@@ -11,7 +11,7 @@ import errno
 import mmap
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,6 +105,12 @@ class Map:
         """Keys and values at about this moment."""
         pairs = ((key, self.get(key)) for key in list(self))
         return [(key, value) for key, value in pairs if value is not None]
+
+    def keep_only(self, kept: Collection[bytes]) -> None:
+        """Remove all entries but those with these keys."""
+        for key in list(self):
+            if key not in kept:
+                self.remove(key)
 
     def memory(self) -> mmap.mmap:
         """The first value's memory, writable (MMAPABLE maps)."""

@@ -10,13 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bulkhead.abi import HOME_IS_NODE
+
 
 @dataclass(frozen=True)
 class Container:
     """One container, or one cgroup that is treated as one.
 
     `pid` is a process whose mount table is the container's, or None as long as there is none. `labels` are those of
-    the pod; `namespace`, `pod`, `container`, `image` and `workload` are empty outside Kubernetes.
+    the pod; `namespace`, `pod`, `container`, `image` and `workload` are empty outside Kubernetes. `of_node`: it stands
+    for processes of the node itself (`node.host`), whose mounts are the node's; `alone`: for none below the cgroup.
     """
 
     name: str
@@ -29,3 +32,10 @@ class Container:
     container: str = ""
     image: str = ""
     workload: str = ""
+    of_node: bool = False
+    alone: bool = False
+
+    @property
+    def home(self) -> int:
+        """What the kernel has in `homes`: the cgroup whose files the container may write, as far as that is judged."""
+        return HOME_IS_NODE if self.of_node else self.cgroup_id

@@ -45,7 +45,24 @@ A change of labels counts when the API server tells the node's agent, at once. L
 labels that are not there: a policy that asks for them goes on holding where it held, and where it did not, the
 container does not start before they come, or counts as not enforced.
 
-Processes of a node that are in no pod are under no policy; neither is the agent's own pod.
+The agent's own pod is under no policy.
+
+### Processes of nodes
+
+A ClusterSecurityPolicy with `hostProcesses` holds for processes that are in no pod, on the nodes that `nodeSelector`
+selects, and for no container. `cgroups` names cgroups as `/proc/PID/cgroup` shows them, and means all below them, too.
+Without it these are all cgroups of the node, but for those of pods and of other containers.
+
+- A process that is moved into a container's cgroup, as a runtime does with what it starts, is judged by the
+  container's policies, or by none. One that a container has lost to a cgroup of the node stays under the container's.
+- Paths are those of the node. `notInImage` is refused, because there is no image. `network.egress` needs `cgroups`,
+  and does not hold for processes in a cgroup above those of pods.
+- Nothing is refused beyond the rules: Tampering is for containers. Kernel threads are under no policy.
+- **A Deny or Kill that meets kubelet, container runtime or systemd can take down the node.** A runtime starts itself
+  from a memory file, which is `fileless`, and needs `Mount`, `SetNamespace` and most capabilities for each pod. Try
+  with `mode: Audit`.
+- A cgroup that is named itself and made anew, as at each start of a service, is found within half a second; one that
+  is made below a cgroup under the policy is under it at once.
 
 ## When it holds
 

@@ -15,6 +15,7 @@ from bulkhead.policy.model import API_VERSION
 from bulkhead.policy.schema import SHORT_NAMES, crd
 
 Schema = dict[str, Any]
+SELECTORS = ("namespaceSelector", "nodeSelector")  # as spec.podSelector
 
 _BEGIN = f"""\
 # Policy reference
@@ -42,6 +43,9 @@ def _kinds() -> Iterator[str]:
     yield from _tables("spec", spec, {})
     yield "### spec of a ClusterSecurityPolicy\n\nAll of the above, and:\n"
     yield _table({"properties": only})
+    for name, part in only.items():
+        if name not in SELECTORS:
+            yield from _tables(f"spec.{name}", part, {})
 
 
 def _spec(kind: str) -> Schema:

@@ -33,10 +33,35 @@ def _selector(name: str) -> tuple[str, str]:
     return _SELECTORS[0].format(name), f"{name}: {_SELECTORS[1]}"
 
 
+_HOST_PROCESSES = (
+    (
+        "!has(self.hostProcesses) || !(has(self.podSelector) || has(self.containers) || has(self.namespaceSelector))",
+        "podSelector, containers and namespaceSelector select pods, and hostProcesses none: leave them out, or make "
+        "two policies of it",
+    ),
+    (
+        "!has(self.hostProcesses) || !has(self.exec) || !has(self.exec.rules) || "
+        "!self.exec.rules.exists(each, each.notInImage)",
+        "the processes of hostProcesses have no image: name paths instead of notInImage, or leave the rule out",
+    ),
+    (
+        "!has(self.hostProcesses) || has(self.hostProcesses.cgroups) || !has(self.network) || "
+        "!has(self.network.egress)",
+        "network.egress: the traffic of all processes of a node is that of its pods, too: name the cgroups in "
+        "hostProcesses.cgroups",
+    ),
+)
+
 # model -> what must hold of each of its kind, and what to do where it does not
 RULES: dict[str, tuple[tuple[str, str], ...]] = {
     "Spec": (_SPEC, _selector("podSelector")),
-    "ClusterSpec": (_SPEC, _selector("podSelector"), _selector("namespaceSelector"), _selector("nodeSelector")),
+    "ClusterSpec": (
+        _SPEC,
+        _selector("podSelector"),
+        _selector("namespaceSelector"),
+        _selector("nodeSelector"),
+        *_HOST_PROCESSES,
+    ),
     "NetworkSection": (
         (
             "has(self.egress) || has(self.ingress) || has(self.sockets)",

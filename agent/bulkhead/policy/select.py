@@ -1,4 +1,6 @@
-"""Whether a policy selects a container. Pure; the meaning of label selectors is the Kubernetes API's (`policy.labels`).
+"""Whether a policy selects a container, or the node itself. Pure.
+
+The meaning of label selectors is the Kubernetes API's (`policy.labels`).
 
 Next step: `bulkhead.agent.desired`.
 """
@@ -10,7 +12,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from bulkhead.policy.labels import requirement_holds
-from bulkhead.policy.model import SECTIONS, ClusterSecurityPolicy, LabelSelector, Policy
+from bulkhead.policy.model import SECTIONS, ClusterSecurityPolicy, ClusterSpec, LabelSelector, Policy
+from bulkhead.policy.pattern_steps import Patterns
 
 Labels = Mapping[str, str]
 
@@ -42,6 +45,8 @@ def names_container(policy: Policy, container: str) -> bool:
 
 def selects_pod(policy: Policy, candidate: Candidate) -> bool | None:
     """Whether the policy holds for containers of that pod, however they are called; None as in `selects`."""
+    if is_of_hosts(policy):
+        return False
     if not selector_matches(policy.spec.pod_selector, candidate.labels):
         return False
     if not isinstance(policy, ClusterSecurityPolicy):
@@ -56,6 +61,25 @@ def selects_pod(policy: Policy, candidate: Candidate) -> bool | None:
 def without_rules(policy: Policy) -> Policy:
     """The policy as far as this module looks at it: what it forbids may take a hundred times the memory."""
     return policy.model_copy(update={"spec": policy.spec.model_copy(update=dict.fromkeys(SECTIONS))})
+
+
+def is_of_hosts(policy: Policy) -> bool:
+    """Whether the policy is about the nodes' own processes, and about no pod."""
+    return isinstance(policy, ClusterSecurityPolicy) and policy.spec.host_processes is not None
+
+
+def selects_host(policy: Policy, node_labels: Labels | None) -> bool | None:
+    """Whether the policy holds for processes of the node; None where that depends on labels that are not known."""
+    if not isinstance(policy, ClusterSecurityPolicy) or policy.spec.host_processes is None:
+        return False
+    return _matches_if_known(policy.spec.node_selector, node_labels)
+
+
+def cgroup_patterns(policy: Policy) -> Patterns:
+    """Those of the cgroups that the policy names; the root, which holds all, where it names none."""
+    spec = policy.spec
+    named = spec.host_processes.cgroups if isinstance(spec, ClusterSpec) and spec.host_processes else []
+    return Patterns([text.encode("utf-8", "surrogateescape") for text in named or ["/"]])
 
 
 def _matches_if_known(selector: LabelSelector, labels: Labels | None) -> bool | None:

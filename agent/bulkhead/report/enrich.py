@@ -1,4 +1,4 @@
-"""What /proc adds to a violation while the acting process still lives: a whole command line, and ancestors.
+"""What /proc adds to a violation while the acting process still lives: a whole command line, ancestors, a cgroup.
 
 Best effort by nature, so it never fails and never guesses: a process is described only if it started when the kernel
 said, and a command line replaces the kernel's only if it continues it. Next step: `report.reporter`.
@@ -34,6 +34,8 @@ def enrich(violation: Violation, proc: Path = Path("/proc")) -> None:
     if status is not None and status.started == started:
         if status.comm == process.comm:
             complete_arguments(violation, proc)
+        if violation.cgroup and not violation.container:
+            complete_cgroup(violation, proc)
         parent = status.parent
     else:
         parent = process.parents[0].pid if process.parents else 0
@@ -64,6 +66,19 @@ def complete_arguments(violation: Violation, proc: Path) -> None:
     del process.arguments[:]
     process.arguments.extend(line[:ARGUMENTS_BYTES].removesuffix(b"\0").split(b"\0"))
     process.arguments_truncated = len(line) > ARGUMENTS_BYTES
+
+
+def complete_cgroup(violation: Violation, proc: Path) -> None:
+    """Of a node's own process: the cgroup that it is in, where that is below the one that its policies hold for."""
+    try:
+        lines = (proc / str(violation.process.pid) / "cgroup").read_text(errors="backslashreplace").splitlines()
+    except OSError:
+        return
+    path = next((line[3:] for line in lines if line.startswith("0::")), "")
+    for above in Path(path).parents:
+        if above.name and violation.cgroup.endswith(str(above)):
+            violation.cgroup += path.removeprefix(str(above))
+            return
 
 
 def ancestors(proc: Path, pid: int, started: int) -> list[Parent]:

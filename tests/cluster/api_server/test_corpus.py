@@ -47,6 +47,9 @@ REMEDIES = {
     "rule-called-default": "choose another name",
     "selector-values": "podSelector: In and NotIn need values; Exists and DoesNotExist take none",
     "cluster-selector-values": "namespaceSelector: In and NotIn need values; Exists and DoesNotExist take none",
+    "host-processes-and-pods": "select pods, and hostProcesses none: leave them out, or make two policies of it",
+    "host-processes-have-no-image": "name paths instead of notInImage",
+    "host-processes-packets": "name the cgroups in hostProcesses.cgroups",
     "node-selector-values": "nodeSelector: In and NotIn need values; Exists and DoesNotExist take none",
 }
 

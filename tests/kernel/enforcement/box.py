@@ -7,7 +7,7 @@ import os
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,11 +70,11 @@ class Bench:
         self.pump = Pump(instance, self.reporter)
 
     @contextmanager
-    def box(self, *policies: str) -> Iterator[Box]:
-        """A cgroup under some policies (YAML)."""
+    def box(self, *policies: str, of_node: bool = False) -> Iterator[Box]:
+        """A cgroup under some policies (YAML): a container's, or one of the node's own."""
         name = f"box-{os.getpid()}-{next(_numbers)}"
         cgroup = cgroups.create(cgroups.mount_point() / name)
-        box = Box(self, cgroup)
+        box = Box(self, cgroup, of_node)
         try:
             box.apply(*policies)
             self.pump.take_over()
@@ -88,14 +88,15 @@ class Bench:
 class Box:
     """A workload's cgroup."""
 
-    def __init__(self, bench: Bench, cgroup: cgroups.Cgroup) -> None:
+    def __init__(self, bench: Bench, cgroup: cgroups.Cgroup, of_node: bool = False) -> None:
         self._bench = bench
         self.cgroup = cgroup
+        pid = 1 if of_node else os.getpid()
+        self._container = Container(cgroup.path.name, cgroup.path, cgroup.id, pid=pid, of_node=of_node)
 
-    def apply(self, *policies: str) -> bool:
-        """Put it under these policies; whether anything changed."""
-        container = Container(self.cgroup.path.name, self.cgroup.path, self.cgroup.id, pid=os.getpid())
-        return self._bench.enforcer.enforce(container, rules_of(*policies))
+    def apply(self, *policies: str, alone: bool = False) -> bool:
+        """Put it under these policies, or it alone and none below it; whether anything changed."""
+        return self._bench.enforcer.enforce(replace(self._container, alone=alone), rules_of(*policies))
 
     def run(self, *argv: str, cgroup: Path | None = None, timeout_s: float = COMMAND_S) -> Done:
         """Run a command in the cgroup (or one below it)."""

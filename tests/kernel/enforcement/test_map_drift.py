@@ -9,7 +9,9 @@ import pytest
 
 from bulkhead.enforcement.bindings import Bindings
 from bulkhead.node import cgroups
+from bulkhead.node.container import Container
 from tests.kernel.enforcement.box import Bench, Box, policy
+from tests.kernel.enforcement.test_moves import index_of
 
 DENIED = policy("""
   exec:
@@ -30,7 +32,9 @@ def lose_ruling(bench: Bench, box: Box) -> None:
 def lose_binding(bench: Bench, box: Box) -> None:
     """The kernel had no memory to bind the cgroup."""
     instance = bench.instance
-    Bindings(instance.maps["bindings"], instance.bundle.parameters).unbind(box.cgroup.path / "child")
+    child = box.cgroup.path / "child"
+    bindings = Bindings(instance.maps["bindings"], instance.bundle.parameters)
+    bindings.unbind(Container("child", child, cgroups.cgroup_id(child)), index_of(bench, box))
 
 
 @pytest.mark.parametrize(("lose", "name"), [(lose_ruling, "containers"), (lose_binding, "bindings")])

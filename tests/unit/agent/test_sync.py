@@ -7,6 +7,8 @@ import threading
 from pathlib import Path
 from typing import cast
 
+import pytest
+
 from bulkhead.agent.source import Assignment
 from bulkhead.agent.sync import Sync
 from bulkhead.enforcement.enforcer import Enforcer
@@ -56,6 +58,10 @@ class Said:
     def read(self) -> tuple[Assignment, ...]:
         """Them."""
         return self.assignments
+
+    def spared(self) -> tuple[Path, ...]:
+        """None."""
+        return ()
 
     def is_over(self, container: Container) -> bool:
         """Always."""
@@ -194,3 +200,41 @@ def test_what_an_earlier_agent_enforced_is_not_loosened(tmp_path: Path) -> None:
     source.assignments = (known,)
     assert sync.step() == 1
     assert sync.failures() == ()
+
+
+class Changing:
+    """An enforcer that notes in which order things are done."""
+
+    def __init__(self, held: Container) -> None:
+        self.held = held
+        self.done: list[str] = []
+
+    def containers(self) -> tuple[Container, ...]:
+        """One."""
+        return (self.held,)
+
+    def enforce(self, container: Container, policies: object) -> bool:
+        """As `Enforcer`."""
+        self.done.append(f"enforce {container.name}")
+        return True
+
+    def release(self, cgroup_id: int) -> bool:
+        """As `Enforcer`."""
+        self.done.append(f"release {cgroup_id}")
+        return True
+
+    def spare(self, cgroups: tuple[Path, ...]) -> None:
+        """As `Enforcer`."""
+        self.done.append(f"spare {cgroups[0]}")
+
+
+@pytest.mark.parametrize("of_node", [False, True])
+def test_cgroups_of_a_node_are_never_without_what_takes_their_place(tmp_path: Path, of_node: bool) -> None:
+    """A slice that is one again: bound with all below, then its services are released, and pods let go."""
+    held = Container("/system.slice/ssh.service", tmp_path, 1, of_node=of_node)
+    enforcer = Changing(held)
+    source = Said(Assignment(Container("/system.slice", tmp_path, 2, pid=1, of_node=True), ()))
+    source.spared = lambda: (Path("/pods"),)  # type: ignore[method-assign]
+    assert Sync(cast(Enforcer, enforcer), source).step() == 2
+    order = ["enforce /system.slice", "release 1"]
+    assert enforcer.done == [*(order if of_node else reversed(order)), "spare /pods"]

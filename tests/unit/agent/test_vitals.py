@@ -79,6 +79,10 @@ class Said:
         """It."""
         return self.assignments
 
+    def spared(self) -> tuple[Path, ...]:
+        """None."""
+        return ()
+
     def is_over(self, container: Container) -> bool:
         """Always."""
         return True

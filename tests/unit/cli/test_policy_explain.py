@@ -151,3 +151,15 @@ def test_what_cannot_be_asked_is_said(
     """Wrong use, exit status 2."""
     assert main(["policy", "explain", str(path), *question]) == 2
     assert reason in capsys.readouterr().err
+
+
+def test_a_policy_for_processes_of_nodes_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Beside what its rules mean."""
+    path = tmp_path / "p.yaml"
+    spec = "{hostProcesses: {cgroups: [/user.slice, /init.scope]}, exec: {default: Audit}}"
+    path.write_text(
+        f"apiVersion: bulkhead.dev/v1alpha1\nkind: ClusterSecurityPolicy\nmetadata: {{name: p}}\nspec: {spec}\n"
+    )
+    assert main(["policy", "explain", str(path)]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[-1] == "p holds for processes of nodes in /user.slice, /init.scope, and for no container."

@@ -15,6 +15,7 @@ from bulkhead.errors import NotEnforceable
 from bulkhead.kernel.maps import Map, Maps, pack, word
 from bulkhead.kernel.plan import Parameters
 from bulkhead.node import cgroups
+from bulkhead.node.container import Container
 
 RULING = 7 << abi.RULING_EPOCH_SHIFT | 3
 
@@ -28,6 +29,10 @@ class Table(dict[bytes, bytes]):
         """As `Map`."""
         self[key] = value
         self.writes += 1
+
+    def remove(self, key: bytes) -> bool:
+        """As `Map`."""
+        return self.pop(key, None) is not None
 
 
 def identifier(path: Path) -> int:
@@ -59,8 +64,9 @@ class Node:
         self.maps["homes"].put(word(index), struct.pack("<Q", identifier))
         state = abi.NetworkState(container=index, packets_denied=5)
         self.maps["network"].put(struct.pack("<Q", identifier), pack(state))
-        self.bindings.bind(path, index)
-        return Expected(path, identifier, index, RULING, has_network=True)
+        container = Container(path.name, path, identifier)
+        self.bindings.bind(container, index)
+        return Expected(container, index, RULING, has_network=True)
 
     def repair(self) -> dict[str, int]:
         """What was written."""
@@ -114,6 +120,24 @@ def test_a_container_below_another_is_its_own(node: Node) -> None:
     assert node.bound(inner / "grandchild") == word(3)
 
 
+def test_a_cgroup_that_is_bound_alone(node: Node) -> None:
+    """What is made below inherits it, and is found by its own policies or freed; what is bound to others stays so."""
+    alone = Container("web", node.web, node.web.stat().st_ino, of_node=True, alone=True)
+    node.bindings.bind(alone, 5)
+    assert [node.bound(path) for path in (node.web, node.web / "child")] == [word(5), word(1)]
+    pods = node.web / "kubepods/pod"
+    pods.mkdir(parents=True)
+    for path in (pods, pods.parent, node.web / "child/grandchild"):
+        node.maps["bindings"][number(path)] = word(5)
+    node.bindings.spare(pods.parent, {5})
+    node.bindings.spare(node.web / "child", {5})
+    assert {number(pods), number(pods.parent)}.isdisjoint(node.maps["bindings"])
+    node.bindings.unbind(alone, 5)
+    assert number(node.web) not in node.maps["bindings"]
+    assert number(node.web / "child/grandchild") not in node.maps["bindings"]
+    assert node.bound(node.web / "child") == word(1)
+
+
 def test_a_cgroup_that_has_gone_is_left_alone(node: Node) -> None:
     """Also where another one was made at its path; its ruling holds for whoever left it."""
     node.side.rmdir()
@@ -126,9 +150,9 @@ def test_a_cgroup_that_has_gone_is_left_alone(node: Node) -> None:
 
 def test_packets_are_judged_for_the_right_container(node: Node) -> None:
     """Written again without what was counted being lost; programs that are not there have no entry."""
-    key = struct.pack("<Q", node.expected[0].cgroup_id)
+    key = struct.pack("<Q", node.expected[0].container.cgroup_id)
     node.maps["network"][key] = pack(abi.NetworkState(packets_denied=5))
-    del node.maps["network"][struct.pack("<Q", node.expected[1].cgroup_id)]
+    del node.maps["network"][struct.pack("<Q", node.expected[1].container.cgroup_id)]
     node.maps["homes"][word(2)] = bytes(8)
     assert node.repair() == {"network": 1, "homes": 1}
     state = abi.NetworkState.from_buffer_copy(node.maps["network"][key])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bulkhead.policy.parse import parse_text
-from bulkhead.policy.select import Candidate, selects
+from bulkhead.policy.select import Candidate, selects, selects_host
 from tests.unit.policy.documents import text_of
 
 WEB = Candidate("default", {"app": "web", "tier": "front"}, {"kubernetes.io/metadata.name": "default"}, "main")
@@ -114,3 +114,15 @@ def test_a_policy_of_a_namespace_does_not_ask_for_its_labels() -> None:
     """It is known whether it holds."""
     assert _selects("", Candidate("default", {}, None, "main")) is True
     assert _selects("", Candidate("shop", {}, None, "main")) is False
+
+
+@pytest.mark.parametrize(("node", "answer"), [({"zone": "a"}, True), ({"zone": "b"}, False), ({}, False), (None, None)])
+def test_processes_of_nodes_are_selected_by_the_nodes_labels(node: dict[str, str] | None, answer: bool | None) -> None:
+    """No pod is, and a policy for pods selects no node."""
+    body = "  hostProcesses: {}\n  nodeSelector: {matchLabels: {zone: a}}\n  exec: {default: Audit}\n"
+    text = f"apiVersion: bulkhead.dev/v1alpha1\nkind: ClusterSecurityPolicy\nmetadata: {{name: p}}\nspec:\n{body}"
+    (policy,) = parse_text(text, "f").policies
+    assert selects_host(policy, node) is answer
+    assert selects(policy, WEB) is False
+    (of_pods,) = parse_text(text_of("  exec: {default: Audit}\n"), "f").policies
+    assert selects_host(of_pods, node) is False

@@ -116,3 +116,24 @@ def test_the_real_proc_is_understood() -> None:
     assert status is not None
     assert own is not None
     assert (status.parent, status.started >= own.started) == (os.getpid(), True)
+
+
+@pytest.mark.parametrize(
+    ("of_policy", "container", "now", "expected"),
+    [
+        ("/sys/fs/cgroup/system.slice", "", "/system.slice/ssh.service", "/sys/fs/cgroup/system.slice/ssh.service"),
+        ("/sys/fs/cgroup/system.slice", "", "/kubepods/pod/main", "/sys/fs/cgroup/system.slice"),  # moved meanwhile
+        ("/sys/fs/cgroup", "", "/init.scope", "/sys/fs/cgroup"),
+        ("/sys/fs/cgroup/system.slice", "web", "/system.slice/ssh.service", "/sys/fs/cgroup/system.slice"),
+    ],
+)
+def test_the_cgroup_of_a_nodes_own_process(
+    tmp_path: Path, of_policy: str, container: str, now: str, expected: str
+) -> None:
+    """A policy holds for a slice, and people want to know the service. A container's stays the container's."""
+    put(tmp_path, 100, "bash", 90, 1)
+    (tmp_path / "100/cgroup").write_text(f"0::{now}\n")
+    violation = told()
+    violation.cgroup, violation.container = of_policy, container
+    enrich(violation, tmp_path)
+    assert violation.cgroup == expected

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from bulkhead.agent.cluster.certificate import AgentCertificate
+from bulkhead.agent.cluster.host import HostProcesses
 from bulkhead.agent.cluster.source import ClusterSource
 from bulkhead.agent.cluster.starting import FailurePolicy, Starting
 from bulkhead.agent.cluster.state import ClusterState
@@ -47,7 +49,10 @@ class ClusterInput:
         self._state = ClusterState(settings.kept)
         self._watching = Watching(api, self._state, facts.name)
         self._teller = Teller(api, facts, self._state)
-        self.source = ClusterSource(self._state, ContainerCgroups(cgroups.mount_point()), settings.own_uid)
+        root = cgroups.mount_point()
+        self.source = ClusterSource(
+            self._state, ContainerCgroups(root), settings.own_uid, HostProcesses(root, _own(root, settings.own_uid))
+        )
         self._starting = (
             Starting(settings.nri, settings.start_failure_policy, self._state, self.source) if settings.nri else None
         )
@@ -88,3 +93,9 @@ class ClusterInput:
     def tell_unable(self, error: BulkheadError) -> None:
         """The node cannot enforce: its NodeState says so."""
         self._teller.tell_unable(error)
+
+
+def _own(root: Path, own_uid: str) -> frozenset[Path]:
+    """The agent's own cgroup where it is in no pod: under a policy, it could not take that back."""
+    own = Path("/") if own_uid else cgroups.of_process(os.getpid())
+    return frozenset({root / own.relative_to("/")}) if own != Path("/") else frozenset()

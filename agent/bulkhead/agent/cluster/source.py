@@ -13,8 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from bulkhead.agent.cluster.accepted import Accepted
+from bulkhead.agent.cluster.host import HostProcesses, OfNode
 from bulkhead.agent.cluster.pods import Pod, PodContainer, with_containers
 from bulkhead.agent.cluster.state import ClusterState, Snapshot
 from bulkhead.agent.source import Assignment
@@ -46,6 +48,16 @@ class Selected:
     unknown: str = ""
 
     @property
+    def title(self) -> str:
+        """By which people know it."""
+        return f"{self.pod.namespace}/{self.pod.name}/{self.container.name}"
+
+    @property
+    def missing(self) -> str:
+        """What of its policies can not be enforced: nothing; what cannot be now is a failure."""
+        return ""
+
+    @property
     def name(self) -> tuple[str, str]:
         """By which `ContainerCgroups` knows it."""
         return self.pod.cgroup_uid, self.container.id
@@ -55,11 +67,13 @@ class Selected:
 class Look:
     """What was found at one look: the selected containers that are here, by cgroup id, and what was known of policies.
 
+    `of_node` are cgroups of the node's own processes that are under policies, by id.
     `seen` has a word a kind (`policy.seen`); empty before all was known.
     """
 
     placed: Mapping[int, Selected] = field(default_factory=dict)
     seen: Mapping[str, str] = field(default_factory=dict)
+    of_node: Mapping[int, OfNode] = field(default_factory=dict)
 
 
 class ClusterSource:
@@ -68,8 +82,11 @@ class ClusterSource:
     The agent's own pod, `own_uid`, is under no policy: one that denies the agent what it needs could not be taken back.
     """
 
-    def __init__(self, state: ClusterState, cgroups: ContainerCgroups, own_uid: str = "") -> None:
+    def __init__(
+        self, state: ClusterState, cgroups: ContainerCgroups, own_uid: str = "", host: HostProcesses | None = None
+    ) -> None:
         self._state = state
+        self._host = host
         self._own_uid = own_uid
         self._cgroups = cgroups
         self._version = NEVER
@@ -93,13 +110,21 @@ class ClusterSource:
         placed = {cgroup.id: selected for selected, cgroup in present}
         if self._look.placed.keys() - placed:  # some have ended: look no more for those that only we remember
             self._version = NEVER
-        self._look = Look(placed, snapshot.seen)
+        of_node = self._host.look(snapshot) if self._host else ()
+        self._look = Look(placed, snapshot.seen, self._host.placed if self._host else {})
         self.seen = snapshot.version  # after the look: who asks what became of a container asks when this is so
         processes = self._representatives.of(cgroup for _, cgroup in present)
-        return tuple(_assignment(selected, cgroup, processes.get(cgroup.id)) for selected, cgroup in present)
+        pods = (_assignment(selected, cgroup, processes.get(cgroup.id)) for selected, cgroup in present)
+        return *pods, *of_node
+
+    def spared(self) -> tuple[Path, ...]:
+        """The cgroups of pods, as far as they lie below some that are under a policy of the node's."""
+        return self._host.layout.spared if self._host else ()
 
     def is_over(self, container: Container) -> bool:
         """Not where its pod is unknown and its cgroup is there: it was deleted while no agent ran, and still runs."""
+        if container.of_node:
+            return True
         uid = pod_uid(container.cgroup.parent.name)
         return uid in ("", *self._pods) or not container.cgroup.is_dir()
 
@@ -206,7 +231,7 @@ def _assignment(selected: Selected, cgroup: Cgroup, process: int | None) -> Assi
     pod, container = selected.pod, selected.container
     return Assignment(
         Container(
-            name=f"{pod.namespace}/{pod.name}/{container.name}",
+            name=selected.title,
             cgroup=cgroup.path,
             cgroup_id=cgroup.id,
             pid=process,

@@ -12,6 +12,7 @@ from typing import Any
 
 from bulkhead import __version__
 from bulkhead.agent.cluster.accepted import Accepted
+from bulkhead.agent.cluster.host import OfNode
 from bulkhead.agent.cluster.policies import Known
 from bulkhead.agent.cluster.source import Selected
 from bulkhead.agent.source import Assignment
@@ -34,11 +35,12 @@ class NodeFacts:
 class Enforcement:
     """What was found at one moment: policies, the containers that they select, what is in force, what failed.
 
-    `seen` has a word a kind for the policies that were known when containers were selected (`policy.seen`).
+    `placed` has what policies select, by cgroup id. `seen` has a word a kind for the policies that were known when
+    containers were selected (`policy.seen`).
     """
 
     policies: Mapping[PolicyKey, Known]
-    placed: Mapping[int, Selected]
+    placed: Mapping[int, Selected | OfNode]
     applied: Mapping[int, Assignment]
     failures: tuple[Failure, ...]
     seen: Mapping[str, str] = field(default_factory=dict)
@@ -132,7 +134,7 @@ def _is_enforced(key: PolicyKey, identifier: int, found: Enforcement) -> bool:
 def _behind(found: Enforcement) -> list[str]:
     """The containers that are not under all that selects them, as failures name them."""
     return sorted(
-        f"{each.pod.namespace}/{each.pod.name}/{each.container.name}"
+        each.title
         for identifier, each in found.placed.items()
         if not all(_is_enforced(policy.key, identifier, found) for policy in (*each.policies, *each.undecided))
     )
@@ -142,6 +144,9 @@ def _failures(found: Enforcement, policies: int) -> Iterable[tuple[str, str]]:
     for key, known in found.policies.items():
         if known.problems:
             yield str(key), refusal(known)
+    for each in found.placed.values():
+        if each.missing:
+            yield each.title, each.missing
     for failure in found.failures:
         yield failure.assignment.container.name, failure.reason
     if policies > MAX_POLICIES:

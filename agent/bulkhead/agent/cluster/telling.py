@@ -67,7 +67,9 @@ class Teller:
     def tell(self, source: ClusterSource, sync: Sync) -> None:
         """Write what has changed. Raises `Unreachable`."""
         look = source.look()
-        found = Enforcement(self._state.policies(), look.placed, sync.applied(), sync.failures(), look.seen)
+        found = Enforcement(
+            self._state.policies(), {**look.placed, **look.of_node}, sync.applied(), sync.failures(), look.seen
+        )
         is_ready = sync.synced.is_set()
         self._write_node(found, is_ready, *(READY if is_ready else STARTING))
 

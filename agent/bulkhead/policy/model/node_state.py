@@ -26,7 +26,9 @@ class PolicyOnNode(Model):
     generation: Annotated[int, Field(json_schema_extra={"format": "int64"})] = Field(
         description="The generation that is enforced; the policy's own may be newer, where that is refused."
     )
-    selected: int = Field(description="Running containers of the node that the policy selects.")
+    selected: int = Field(
+        description="Running containers of the node that the policy selects, or cgroups of the node's own processes."
+    )
     enforced: int = Field(description="Those of them on which this generation is in force.")
     since: Time = Field(description="Since when these numbers and this generation hold.")
 
@@ -35,7 +37,8 @@ class Failure(Model):
     """Something that is not enforced, and why."""
 
     object: str = Field(
-        max_length=512, description="Which policy (`SecurityPolicy shop/web`) or container (`shop/web-0/web`)."
+        max_length=512,
+        description="Which policy (`SecurityPolicy shop/web`), container (`shop/web-0/web`) or cgroup (`/user.slice`).",
     )
     reason: str = Field(max_length=MAX_REASON, description="Why, and what stays enforced.")
     since: Time = Field(description="Since when.")
@@ -60,7 +63,7 @@ class NodeStatus(Model):
         description="`Ready`: the agent enforces what the API server tells, or why it does not.",
     )
     policies: list[PolicyOnNode] = Field(
-        default=[], max_length=MAX_POLICIES, description="Policies that select a running container of the node."
+        default=[], max_length=MAX_POLICIES, description="Policies that hold for something on the node."
     )
     seen: list[SeenPolicies] = Field(
         default=[],
@@ -70,8 +73,8 @@ class NodeStatus(Model):
     behind: list[Annotated[str, Field(max_length=512)]] = Field(
         default=[],
         max_length=MAX_BEHIND,
-        description="Running containers (`shop/web-0/web`) that are not under all that selects them; the first 100 by "
-        "name.",
+        description="Running containers (`shop/web-0/web`), and cgroups of the node's own processes (`/system.slice`), "
+        "that are not under all that selects them; the first 100 by name.",
     )
     failures: list[Failure] = Field(
         default=[], max_length=MAX_FAILURES, description="What is not enforced; the first 50 by name."

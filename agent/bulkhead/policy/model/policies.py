@@ -6,16 +6,18 @@ from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
+from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from bulkhead.policy.model.base import MAX_ITEMS, Model
 from bulkhead.policy.model.network import NetworkSection
 from bulkhead.policy.model.sections import CapabilitiesSection, ExecSection, FilesSection, OperationsSection
 from bulkhead.policy.model.selectors import LabelSelector
-from bulkhead.policy.model.texts import ContainerName, NonEmpty, ObjectName, Tag
+from bulkhead.policy.model.texts import CgroupPattern, ContainerName, NonEmpty, ObjectName, Tag
 from bulkhead.policy.refusal import refusal
 
 API_VERSION = "bulkhead.dev/v1alpha1"
+ONE_OF_BOTH = "leave it out, or make two policies of it"
 SECTIONS = ("exec", "files", "network", "capabilities", "operations")
 
 
@@ -61,6 +63,18 @@ class Spec(Model):
             yield refusal("says nothing", f"write one of {', '.join(SECTIONS)}")
 
 
+class HostProcesses(Model):
+    """Processes of nodes that are in no pod, by their cgroups."""
+
+    cgroups: Annotated[list[CgroupPattern], NonEmpty] = Field(
+        default=[],
+        max_length=MAX_ITEMS,
+        json_schema_extra={"minItems": 1},
+        description="The cgroups that they are in, with all below these, as patterns of paths: "
+        "`/system.slice/ssh.service`, `/user.slice/**`. Omitted: all but those of pods and other containers.",
+    )
+
+
 class ClusterSpec(Spec):
     """What a cluster-wide policy selects and what it says."""
 
@@ -70,9 +84,32 @@ class ClusterSpec(Spec):
     )
     node_selector: LabelSelector = Field(
         default=LabelSelector(),
-        description="The nodes on which the policy holds for these pods, by the nodes' labels. Omitted or `{}`: all. "
-        "Processes of a node that are in no pod are under no policy.",
+        description="The nodes on which the policy holds, by the nodes' labels. Omitted or `{}`: all.",
     )
+    host_processes: HostProcesses | None = Field(
+        default=None,
+        description="With it the policy holds for processes of the nodes themselves, and for no pods; `{}` is all that "
+        "are in no pod.",
+    )
+
+    def refusals(self) -> Iterator[PydanticCustomError]:
+        """What cannot be said of processes that are in no pod."""
+        yield from super().refusals()
+        if self.host_processes is None:
+            return
+        for name in ("pod_selector", "containers", "namespace_selector"):
+            if name in self.model_fields_set:
+                yield refusal("selects pods, and hostProcesses none", ONE_OF_BOTH, (to_camel(name),))
+        for index, rule in enumerate(self.exec.rules if self.exec else ()):
+            if rule.not_in_image:
+                at = ("exec", "rules", index, "notInImage")
+                yield refusal("the processes of hostProcesses have no image", "name paths, or leave the rule out", at)
+        if self.network and self.network.egress and not self.host_processes.cgroups:
+            yield refusal(
+                "the traffic of all processes of a node is that of its pods, too",
+                "name the cgroups in hostProcesses.cgroups",
+                ("network", "egress"),
+            )
 
 
 class ClusterMetadata(Model):
@@ -107,7 +144,7 @@ class SecurityPolicy(Model):
 
 
 class ClusterSecurityPolicy(Model):
-    """What containers of all namespaces may do, or of some, on all nodes or on some."""
+    """What containers of all namespaces may do, or of some, on all nodes or on some; or the nodes' own processes."""
 
     api_version: Literal["bulkhead.dev/v1alpha1"]
     kind: Literal["ClusterSecurityPolicy"]

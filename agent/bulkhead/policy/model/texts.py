@@ -139,6 +139,9 @@ NonEmpty = AfterValidator(check_filled)
 Pattern = Annotated[
     str, Field(max_length=4096, json_schema_extra={"pattern": PATTERN, "minLength": 1}), AfterValidator(check_pattern)
 ]
+CgroupPattern = Annotated[
+    str, Field(max_length=1024, json_schema_extra={"pattern": PATTERN, "minLength": 1}), AfterValidator(check_pattern)
+]
 Program = Annotated[
     str, Field(max_length=4097, json_schema_extra={"pattern": PROGRAM, "minLength": 2}), AfterValidator(check_program)
 ]
