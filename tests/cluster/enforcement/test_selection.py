@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from bulkhead.policy.model import API_VERSION
-from tests.cluster.enforcement.shop import Shop
+from tests.cluster.enforcement.shop import Shop, pod
+from tests.cluster.enforcement.subscriber import Subscriber
 from tests.cluster.enforcement.test_start import IN_A_POD, READ, ended, racer
 from tools.cluster.cluster import Cluster
 
@@ -90,3 +91,35 @@ def test_the_first_pod_of_a_new_namespace_is_under_the_policy(shop: Shop, front:
     assert [state["exitCode"] for state in states] == [1] * IN_A_POD, states
     (states,) = ended(shop, "Succeeded", racer("first", "free", READ)).values()
     assert [state["exitCode"] for state in states] == [0] * IN_A_POD, states
+
+
+@pytest.fixture
+def of_nodes(shop: Shop) -> Iterator[None]:
+    """A policy against the act for all processes of nodes that are in no pod, kubelet and runtime among them."""
+    made = {
+        "apiVersion": API_VERSION, "kind": "ClusterSecurityPolicy", "metadata": {"name": "of-nodes"},
+        "spec": {
+            "hostProcesses": {},
+            "exec": {"rules": [{"name": "no-tac", "action": "Deny", "paths": ["/usr/bin/tac"]}]},
+            "files": {"rules": [{"action": "Deny", "operations": ["Write"], "paths": ["/etc/forbidden/**"]}]},
+        },
+    }  # fmt: skip
+    shop.cluster.kubectl("create", "-f", "-", stdin=json.dumps(made))
+    shop.cluster.kubectl("wait", "csecpol/of-nodes", "--for=condition=Enforced", "--timeout=180s")
+    yield
+    shop.cluster.kubectl("delete", "csecpol", "of-nodes")
+
+
+def test_a_policy_for_processes_of_nodes_is_none_for_pods(shop: Shop, of_nodes: None, subscriber: Subscriber) -> None:
+    """The node does not do it; pods do, also such that start meanwhile, with volumes. It is told without a pod."""
+    answer = shop.cluster.tried_on_node(" ".join(FORBIDDEN))
+    assert answer.status, answer
+    assert "not permitted" in answer.output
+    assert shop.cluster.tried_on_node(" ".join(NEIGHBOUR)).status == 0
+    assert shop.act("free", *FORBIDDEN).status == 0
+    shop.create(pod("later", "later"))
+    assert shop.act("later", *FORBIDDEN).status == 0
+    shop.kubectl("delete", "pod", "later", "--wait=false")
+    event = subscriber.await_event(rule="no-tac", policy="of-nodes")
+    assert (event["node"], event["pod"], event["container"]) == (shop.cluster.node, "", "")
+    assert event["cgroup"]
