@@ -16,7 +16,7 @@ from tools.abi_header import INTEGERS, Constant, Enumeration, Field, Header, Hea
 from tools.generated_files import ROOT, check_asked, settle
 
 HEADER = ROOT / "probes/include/abi.h"
-PARTS = (HEADER, *(ROOT / f"probes/include/abi_{part}.h" for part in ("layers", "maps")))
+PARTS = (HEADER, *(ROOT / f"probes/include/abi_{part}.h" for part in ("functions", "layers", "maps", "start")))
 PYTHON = ROOT / "agent/bulkhead/abi/generated.py"
 MAP_WORDS = ROOT / "agent/bulkhead/abi/maps.py"
 ASSERTIONS = ROOT / "probes/include/abi_check.h"

@@ -229,6 +229,7 @@ enum built_in {
 	BUILT_IN_OBJECTS = 0xfffff02, /* our maps, programs and links */
 	BUILT_IN_PINS = 0xfffff03,    /* their names in the BPF file system */
 	BUILT_IN_CGROUPS = 0xfffff04, /* files of cgroups that are not the container's own or below it */
+	BUILT_IN_START = 0xfffff05,   /* executing in a container that no agent has told of: start: Strict */
 };
 
 /* What is guarded against tampering. The agent's process is marked in `agents`. */
@@ -357,34 +358,15 @@ enum statistic {
 	STATISTIC_INHERIT_FAILED = 10, /* a child cgroup could not be bound */
 	STATISTIC_PACKET_UNREADABLE = 11,
 	STATISTIC_DEPARTURE_FAILED = 12, /* a thread left its container's cgroups, and its policy with them */
+	STATISTIC_STARTS_REFUSED = 13,   /* executing in a container that no agent has told of */
+	STATISTIC_STARTS_LAPSED = 14,    /* the same, let through: no agent had given a sign for too long */
+	STATISTIC_START_FULL = 15,       /* a container that may start could not be noted */
 };
-#define STATISTICS 13u
+#define STATISTICS 16u
 
 struct statistics {
 	__u64 values[STATISTICS]; /* by enum statistic */
 };
-
-/*
- * Functions that programs share. The compiler does not link across sections, so a call is compiled as a call of the
- * callee's number, a callback as the number in the upper half of a constant; bulkhead.kernel.linker joins them.
- */
-enum linked {
-	LINKED_STEP = 0x7f01,
-	LINKED_RESOLVE_PATH = 0x7f02,
-	LINKED_REPORT = 0x7f03,
-	LINKED_EMIT = 0x7f04,
-	LINKED_RESOLVE_DENTRY = 0x7f05,
-	LINKED_FIND_SUBJECT = 0x7f06,
-	LINKED_STEP_PIECE = 0x7f07,
-	LINKED_WALK_UP = 0x7e01,
-	LINKED_WALK_ANCESTOR = 0x7e02,
-	LINKED_WALK_DOWN = 0x7e03,
-	LINKED_WRITE_ELEMENT = 0x7e04,
-};
-#define ELEMENT_BYTES 16u /* struct element, the argument of step() */
-#define REST_BYTES 24u    /* struct rest, the argument of step_piece() */
-#define SEEKER_BYTES 16u  /* struct seeker, the argument of find_subject() */
-#define NOTICE_BYTES 88u  /* struct notice, the argument of report() and emit() */
 
 /* What was loaded, for whoever comes next. */
 struct instance {

@@ -139,7 +139,7 @@ _Static_assert(__builtin_offsetof(struct record, executable) == 136, "struct rec
 _Static_assert(__builtin_offsetof(struct record, arguments) == 1160, "struct record: arguments");
 _Static_assert(__builtin_offsetof(struct record, object) == 1288, "struct record: object");
 
-_Static_assert(sizeof(struct statistics) == 104, "struct statistics: size");
+_Static_assert(sizeof(struct statistics) == 128, "struct statistics: size");
 _Static_assert(__builtin_offsetof(struct statistics, values) == 0, "struct statistics: values");
 
 _Static_assert(sizeof(struct instance) == 48, "struct instance: size");
@@ -164,5 +164,16 @@ _Static_assert(__builtin_offsetof(struct writing, boottime_ns) == 0, "struct wri
 
 _Static_assert(sizeof(struct seen) == 131072, "struct seen: size");
 _Static_assert(__builtin_offsetof(struct seen, tags) == 0, "struct seen: tags");
+
+_Static_assert(sizeof(struct start_rule) == 56, "struct start_rule: size");
+_Static_assert(__builtin_offsetof(struct start_rule, below) == 0, "struct start_rule: below");
+_Static_assert(__builtin_offsetof(struct start_rule, since_ns) == 8, "struct start_rule: since_ns");
+_Static_assert(__builtin_offsetof(struct start_rule, sign_ns) == 16, "struct start_rule: sign_ns");
+_Static_assert(__builtin_offsetof(struct start_rule, lapse_ns) == 24, "struct start_rule: lapse_ns");
+_Static_assert(__builtin_offsetof(struct start_rule, state) == 32, "struct start_rule: state");
+_Static_assert(__builtin_offsetof(struct start_rule, state_device) == 40, "struct start_rule: state_device");
+_Static_assert(__builtin_offsetof(struct start_rule, root) == 44, "struct start_rule: root");
+_Static_assert(__builtin_offsetof(struct start_rule, sandboxes) == 48, "struct start_rule: sandboxes");
+_Static_assert(__builtin_offsetof(struct start_rule, pad) == 52, "struct start_rule: pad");
 
 #endif

@@ -51,6 +51,8 @@ struct seen {
 	X(0x4221, guard, ARRAY, __u32, struct guard, 1, 0)                                                             \
 	X(0x4222, guarded, HASH, struct guarded_key, __u32, MAX_GUARDED, NO_PREALLOC)                                  \
 	X(0x4223, agents, TASK_STORAGE, __u32, __u32, 0, NO_PREALLOC)                                                  \
+	X(0x4250, start_rule, ARRAY, __u32, struct start_rule, 1, 0)                                                   \
+	X(0x4251, known, HASH, __u64, __u32, MAX_CGROUPS, NO_PREALLOC)                                                 \
 	X(0x420f, instances, ARRAY, __u32, struct instance, 1, 0)
 
 #endif

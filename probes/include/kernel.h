@@ -9,8 +9,10 @@
 #define BULKHEAD_KERNEL_H
 
 #include "abi.h"
+#include "abi_functions.h"
 #include "abi_layers.h"
 #include "abi_maps.h"
+#include "abi_start.h"
 #include "abi_check.h"
 
 #define always_inline inline __attribute__((always_inline))

@@ -72,7 +72,7 @@ RECORD_UNRESOLVED: Final[int] = 8  # the object could not be resolved: the stric
 RECORD_PATH_IN_FILE_SYSTEM: Final[int] = 16  # the object's path starts at its file system's root: `device` says which
 RECORD_FROM_PACKET: Final[int] = 32  # the process is the one that was running, normally the sender
 RECORD_SUBJECT_UNKNOWN: Final[int] = 64  # who acts was not known, in a set that asks
-STATISTICS: Final[int] = 13
+STATISTICS: Final[int] = 16
 ELEMENT_BYTES: Final[int] = 16  # struct element, the argument of step()
 REST_BYTES: Final[int] = 24  # struct rest, the argument of step_piece()
 SEEKER_BYTES: Final[int] = 16  # struct seeker, the argument of find_subject()
@@ -141,6 +141,7 @@ class BuiltIn(IntEnum):
     OBJECTS = 268435202  # our maps, programs and links
     PINS = 268435203  # their names in the BPF file system
     CGROUPS = 268435204  # files of cgroups that are not the container's own or below it
+    START = 268435205  # executing in a container that no agent has told of: start: Strict
 
 
 class Guarded(IntEnum):
@@ -167,6 +168,9 @@ class Statistic(IntEnum):
     INHERIT_FAILED = 10  # a child cgroup could not be bound
     PACKET_UNREADABLE = 11
     DEPARTURE_FAILED = 12  # a thread left its container's cgroups, and its policy with them
+    STARTS_REFUSED = 13  # executing in a container that no agent has told of
+    STARTS_LAPSED = 14  # the same, let through: no agent had given a sign for too long
+    START_FULL = 15  # a container that may start could not be noted
 
 
 class Linked(IntEnum):
@@ -190,6 +194,14 @@ class LayerKind(IntEnum):
 
     OVERLAY = 1  # the root's overlay: what has no part in the upper layer is of the image
     TIME = 2  # what has not been written since is
+
+
+class Known(IntEnum):
+    """enum known."""
+
+    TOLD = 1  # an agent has put it under its policies, or found that none selects it
+    AGENT = 2  # it has the agent's folder of state
+    LAPSED = 3  # it started when no agent had given a sign for too long
 
 
 class ArenaSlot(Structure):
@@ -520,7 +532,7 @@ class Record(Structure):
 
 
 class Statistics(Structure):
-    """struct statistics, 104 bytes."""
+    """struct statistics, 128 bytes."""
 
     values: Array[c_uint64]  # by enum statistic
     _fields_ = (
@@ -586,6 +598,31 @@ class Seen(Structure):
     tags: Array[c_uint32]  # a part of a hash of an inode's address, by another part of it
     _fields_ = (
         ("tags", c_uint32 * SEEN_SLOTS),
+    )
+
+
+class StartRule(Structure):
+    """struct start_rule, 56 bytes."""
+
+    below: int  # cgroup id of the kubelet's own; 0: no namespace asks, everything starts
+    since_ns: int  # since when it has held without a break, for user space
+    sign_ns: int  # when an agent last gave a sign
+    lapse_ns: int  # how much later everything starts again; 0: never
+    state: int  # inode number of the agent's folder of state
+    state_device: int  # the kernel's dev_t of it, major << 20 | minor
+    root: int  # number of the runtime's root directory, see inode_memory.anchor
+    sandboxes: int  # 1: a pod's first cgroup is its sandbox, which may start
+    pad: int
+    _fields_ = (
+        ("below", c_uint64),
+        ("since_ns", c_uint64),
+        ("sign_ns", c_uint64),
+        ("lapse_ns", c_uint64),
+        ("state", c_uint64),
+        ("state_device", c_uint32),
+        ("root", c_uint32),
+        ("sandboxes", c_uint32),
+        ("pad", c_uint32),
     )
 
 
@@ -730,7 +767,7 @@ MAPS: Final[tuple[MapDefinition, ...]] = (
         name="statistics",
         type=MapType.ARRAY,
         key_bytes=4,
-        value_bytes=104,
+        value_bytes=128,
         entries=1,
         flags=MapFlag(0),
     ),
@@ -852,6 +889,24 @@ MAPS: Final[tuple[MapDefinition, ...]] = (
         flags=MapFlag.NO_PREALLOC,
     ),
     MapDefinition(
+        identifier=0x4250,
+        name="start_rule",
+        type=MapType.ARRAY,
+        key_bytes=4,
+        value_bytes=56,
+        entries=1,
+        flags=MapFlag(0),
+    ),
+    MapDefinition(
+        identifier=0x4251,
+        name="known",
+        type=MapType.HASH,
+        key_bytes=8,
+        value_bytes=4,
+        entries=MAX_CGROUPS,
+        flags=MapFlag.NO_PREALLOC,
+    ),
+    MapDefinition(
         identifier=0x420f,
         name="instances",
         type=MapType.ARRAY,
@@ -889,6 +944,7 @@ __all__ = [
     "HOME_IS_NODE",
     "InodeMemory",
     "Instance",
+    "Known",
     "Layer",
     "LayerKey",
     "LayerKind",
@@ -966,6 +1022,7 @@ __all__ = [
     "SUBJECT_UNKNOWN",
     "Seen",
     "SocketMemory",
+    "StartRule",
     "Statistic",
     "Statistics",
     "TAINTED_CODE",

@@ -23,6 +23,7 @@ from bulkhead.agent.vitals import Vitals
 from bulkhead.enforcement.building import Workshop
 from bulkhead.enforcement.enforcer import Enforcer
 from bulkhead.enforcement.records import Records
+from bulkhead.enforcement.starts import Starts
 from bulkhead.errors import NotEnforceable
 from bulkhead.kernel.bundles import bundle_for_this_kernel
 from bulkhead.kernel.instance import Instance, load_instance
@@ -93,7 +94,7 @@ def _take_over_and_run(settings: AgentSettings, asked: Input, vitals: Vitals) ->
     sync.on_step(drift.step)
     vitals.watch(sync, instance.statistics, lambda: (*asked.samples(), *drift.samples()))
     vitals.watch_delivery(spool, stream)
-    _run(settings, asked, _Parts(sync, pump, Complaints(instance), stream, vitals))
+    _run(settings, asked, _Parts(sync, Starts(instance), pump, Complaints(instance), stream, vitals))
     log.info("agent_stopped", enforced=len(enforcer.containers()))
 
 
@@ -109,6 +110,7 @@ class _Parts:
     """What runs."""
 
     sync: Sync
+    starts: Starts
     pump: Pump
     complaints: Complaints
     stream: Stream | None
@@ -121,7 +123,7 @@ def _run(settings: AgentSettings, asked: Input, parts: _Parts) -> None:
     supervisor = Supervisor()
     supervisor.start("pump", parts.pump.run)
     supervisor.start("complaints", lambda: parts.complaints.run(stopping))
-    for name, task in asked.tasks(parts.sync).items():
+    for name, task in asked.tasks(parts.sync, parts.starts).items():
         supervisor.start(name, task)
     supervisor.start("sync", lambda: _sync_until(stopping, parts, asked, settings))
     if parts.stream:

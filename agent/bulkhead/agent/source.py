@@ -19,6 +19,7 @@ from bulkhead.policy.rules import PolicyRules
 
 if TYPE_CHECKING:
     from bulkhead.agent.sync import Sync
+    from bulkhead.enforcement.starts import Starts
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ class Input(Protocol):
         """Set when the source may have something new; it is looked at every half second as well."""
         ...
 
-    def tasks(self, sync: Sync) -> dict[str, Callable[[], None]]:
-        """What runs beside the agent's own tasks, by name, until `stop`."""
+    def tasks(self, sync: Sync, starts: Starts) -> dict[str, Callable[[], None]]:
+        """What runs beside the agent's own tasks, by name, until `stop`. `starts` are the kernel's, to be asked for."""
         ...
 
     def samples(self) -> Iterable[Sample]:

@@ -23,6 +23,7 @@ from bulkhead.node.processes import Representatives
 
 if TYPE_CHECKING:
     from bulkhead.agent.sync import Sync
+    from bulkhead.enforcement.starts import Starts
 
 INIT = 1
 
@@ -76,8 +77,9 @@ class StandaloneInput:
         self._policies = policies
         self.changed = threading.Event()
 
-    def tasks(self, sync: Sync) -> dict[str, Callable[[], None]]:
-        """None."""
+    def tasks(self, sync: Sync, starts: Starts) -> dict[str, Callable[[], None]]:
+        """None. Nobody asks for strict starts here."""
+        starts.ask_no_more()
         return {}
 
     def samples(self) -> Iterable[Sample]:

@@ -54,6 +54,13 @@ def add_parser(subparsers: Subparsers) -> None:
         default="Fail",
         help="whether a container starts whose policies cannot be put into force (%(default)s: it does not)",
     )
+    parser.add_argument(
+        "--start-lapse",
+        type=float,
+        default=600.0,
+        metavar="S",
+        help="seconds after an agent's last sign in which strict starts hold (%(default)g); 0: they hold for ever",
+    )
     parser.add_argument("--ready-file", type=Path, metavar="FILE", help="made when everything asked for is enforced")
     parser.add_argument("--monitoring", default="", metavar="ADDRESS", help="host:port to tell health and metrics at")
     parser.add_argument("--remove", action="store_true", help="take all of Bulkhead out of this kernel, then wait")
@@ -123,10 +130,11 @@ def _cluster(arguments: argparse.Namespace, paths: Paths, certificate: AgentCert
 
     facts = NodeFacts(arguments.node, os.uname().release, node_identity(arguments.node).boot_id)
     settings = ClusterSettings(
-        kept=paths.state / "cluster",
+        state=paths.state,
         own_uid=arguments.pod_uid,
         nri=arguments.nri,
         start_failure_policy=FailurePolicy(arguments.start_failure_policy),
+        start_lapse_s=arguments.start_lapse,
     )
     return ClusterInput(connect(Choice(arguments.kubeconfig)), facts, settings, certificate)
 

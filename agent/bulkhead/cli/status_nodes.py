@@ -108,7 +108,8 @@ def is_enforced(node: Node) -> bool:
     """Whether nothing is behind."""
     status = node["status"]
     behind = any(row["enforced"] < row["selected"] for row in status.get("policies") or ())
-    return ready(node) == "True" and not behind and not status.get("failures")
+    untrue = any(each["status"] != "True" for each in status.get("conditions") or ())
+    return ready(node) == "True" and not untrue and not behind and not status.get("failures")
 
 
 def ready(node: Node) -> str:
@@ -127,7 +128,7 @@ def table(nodes: Iterable[Node], wide: bool = False) -> Iterator[str]:
     headings = (*HEADINGS, *WIDE) if wide else HEADINGS
     yield from columns([headings, *(row[: len(headings)] for node in nodes for row in _rows(node))])
     for node in nodes:
-        for line in complaints(node):
+        for line in (*strictness(node), *complaints(node)):
             yield f"{node['metadata']['name']}: {line}"
 
 
@@ -140,6 +141,13 @@ def _rows(node: Node) -> Iterator[tuple[str, ...]]:
         yield name, state, title(row), str(row["generation"]), share, row["since"], *wide
     if not policies:
         yield name, state, "-", "-", "-", "-", *wide
+
+
+def strictness(node: Node) -> Iterator[str]:
+    """Whether containers start strictly on the node, where a namespace asks for it and it is so."""
+    for condition in node["status"].get("conditions") or ():
+        if (condition["type"], condition["status"]) == ("StrictStarts", "True"):
+            yield f"start: Strict since {condition['lastTransitionTime']}: {condition['message']}"
 
 
 def complaints(node: Node) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 MAX_MESSAGE = 32_768
@@ -32,4 +32,9 @@ def continued(conditions: Iterable[Mapping[str, Any]], new: Condition) -> Condit
 
 def now() -> str:
     """As Kubernetes writes times."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return ago(0.0)
+
+
+def ago(seconds: float) -> str:
+    """The time so many seconds before now."""
+    return (datetime.now(UTC) - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -114,6 +114,9 @@ DRIFT_REPAIRS = _counter(
     "Entries of the kernel's maps that were not as they should be and were written again. None is usual.",
     map="`containers`, `homes`, `bindings`, `network`",
 )
+STRICT_STARTS = _gauge(
+    "strict_starts", "Whether containers that no agent has told of are refused now, as a namespace asks: 1 or 0."
+)
 KERNEL = _counter(
     "kernel_events",
     "What the kernel programs count: `records` written, and each limit and error of docs/limits.md. Everything but "
@@ -137,9 +140,9 @@ SPOOL_DAMAGED = _counter("spool_damaged_segments", "Files of the spool that were
 STREAM_CONNECTED = _gauge("stream_connected", "Whether a collector takes violations now: 1 or 0.")
 STREAM_FAILURES = _counter("stream_failures", "Connections to the collector that failed or could not be made.")
 AGENT = (
-    CONTAINERS, POLICIES, SYNC_CHANGES, SYNC_FAILURES, SYNC_DURATION, DRIFT_CHECKS, DRIFT_REPAIRS, KERNEL, VIOLATIONS,
-    GAPS, GAP_VIOLATIONS, SPOOL_BYTES, SPOOL_LIMIT, SPOOL_PENDING, SPOOL_HELD, SPOOL_DROPPED, SPOOL_DAMAGED,
-    STREAM_CONNECTED, STREAM_FAILURES,
+    CONTAINERS, POLICIES, SYNC_CHANGES, SYNC_FAILURES, SYNC_DURATION, DRIFT_CHECKS, DRIFT_REPAIRS,
+    STRICT_STARTS, KERNEL, VIOLATIONS, GAPS, GAP_VIOLATIONS, SPOOL_BYTES, SPOOL_LIMIT, SPOOL_PENDING, SPOOL_HELD,
+    SPOOL_DROPPED, SPOOL_DAMAGED, STREAM_CONNECTED, STREAM_FAILURES,
 )  # fmt: skip
 
 # The collector's

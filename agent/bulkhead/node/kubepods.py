@@ -25,6 +25,7 @@ LEVELS = (
 _UID = re.compile(
     r"pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}|[0-9a-f]{32})(?:\.slice)?$"
 )
+_WHOLE = re.compile(r"(?:^|-)kubepods(?:\.slice)?$")
 _CONTAINER = re.compile(r"^(?:(?:cri-containerd|crio|docker|cri-o)-)?([0-9a-f]{64})(?:\.scope)?$")
 
 
@@ -51,6 +52,11 @@ def pods(root: Path) -> dict[str, Path]:
 def containers(pod: Path) -> dict[str, Path]:
     """The cgroups of a pod's containers, its sandbox among them, by container id."""
     return {identifier: path for path in _children(pod) if (identifier := container_id(path.name))}
+
+
+def whole(path: Path) -> Path | None:
+    """The cgroup of all pods of the kubelet whose pods' cgroups `path` is among, or None."""
+    return next((each for each in path.parents if _WHOLE.search(each.name)), None)
 
 
 class ContainerCgroups:

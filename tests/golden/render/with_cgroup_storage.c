@@ -18,6 +18,7 @@
 #include "tampering.bpf.c"
 #include "subject.bpf.c"
 #include "inherit.bpf.c"
+#include "start.bpf.c"
 #include "depart.bpf.c"
 #include "departed_socket.bpf.c"
 #include "egress.bpf.c"

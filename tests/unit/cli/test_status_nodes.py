@@ -47,6 +47,19 @@ def test_the_answer_is_yes_only_if_nothing_is_behind() -> None:
     assert not is_enforced({"metadata": {"name": "new"}, "status": {}})
 
 
+@pytest.mark.parametrize(
+    ("status", "line"),
+    [("True", "vm0: start: Strict since T: unknown ones do not start"), ("False", "vm0: NotAsked: unknown ones")],
+)
+def test_that_starts_are_strict_is_said(status: str, line: str) -> None:
+    """Since when, or why not where a namespace asks; only then something is not as it should be."""
+    said = {"type": "StrictStarts", "status": status, "reason": "NotAsked", "lastTransitionTime": "T"}
+    found = node()
+    found["status"]["conditions"].append({**said, "message": line.rpartition(": ")[2]})
+    assert list(table([found]))[2:] == [line]
+    assert is_enforced(found) is (status == "True")
+
+
 def test_an_older_generation_is_not_the_policy() -> None:
     """A node that enforces what the policy said before is told."""
     assert list(outdated([node()], {WEB: 3})) == []

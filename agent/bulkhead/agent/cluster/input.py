@@ -14,12 +14,15 @@ from bulkhead.agent.cluster.source import ClusterSource
 from bulkhead.agent.cluster.starting import FailurePolicy, Starting
 from bulkhead.agent.cluster.state import ClusterState
 from bulkhead.agent.cluster.statement import NodeFacts
+from bulkhead.agent.cluster.strict import StrictSettings, StrictStarts
 from bulkhead.agent.cluster.telling import Teller
 from bulkhead.agent.cluster.watching import Watching
 from bulkhead.agent.metrics import policy_samples
 from bulkhead.agent.sync import Sync
+from bulkhead.enforcement.starts import Starts
 from bulkhead.errors import BulkheadError
 from bulkhead.kube.client import Api
+from bulkhead.monitoring import catalog
 from bulkhead.monitoring.exposition import Sample
 from bulkhead.node import cgroups
 from bulkhead.node.kubepods import ContainerCgroups
@@ -29,14 +32,15 @@ from bulkhead.node.kubepods import ContainerCgroups
 class ClusterSettings:
     """What an agent in a cluster is told.
 
-    `kept` is a folder for what an agent needs that starts without an API server; `own_uid` is that of the agent's own
-    pod, if it is in one. `nri` is the socket of the container runtime, which is not asked for where it is None.
+    `state` is the agent's folder, `own_uid` that of its own pod, if it is in one. `nri` is the socket of the container
+    runtime, which is not asked for where it is None. `start_lapse_s`: how long strict starts outlast its signs.
     """
 
-    kept: Path
+    state: Path
     own_uid: str = ""
     nri: Path | None = None
     start_failure_policy: FailurePolicy = FailurePolicy.FAIL
+    start_lapse_s: float = 0.0
 
 
 class ClusterInput:
@@ -46,15 +50,20 @@ class ClusterInput:
         self, api: Api, facts: NodeFacts, settings: ClusterSettings, certificate: AgentCertificate | None = None
     ) -> None:
         self._certificate = certificate
-        self._state = ClusterState(settings.kept)
+        self._state = ClusterState(settings.state / "cluster")
         self._watching = Watching(api, self._state, facts.name)
-        self._teller = Teller(api, facts, self._state)
-        root = cgroups.mount_point()
+        root, policy = cgroups.mount_point(), settings.start_failure_policy
         self.source = ClusterSource(
             self._state, ContainerCgroups(root), settings.own_uid, HostProcesses(root, _own(root, settings.own_uid))
         )
+        self._strict = StrictStarts(
+            StrictSettings(root, settings.state, settings.start_lapse_s, policy is FailurePolicy.IGNORE),
+            self._state,
+            self.source,
+        )
+        self._teller = Teller(api, facts, self._state, self._strict.asked)
         self._starting = (
-            Starting(settings.nri, settings.start_failure_policy, self._state, self.source) if settings.nri else None
+            Starting(settings.nri, policy, self._state, self.source, self._strict) if settings.nri else None
         )
 
     @property
@@ -62,8 +71,10 @@ class ClusterInput:
         """Set with every object that comes, changes or goes."""
         return self._state.changed
 
-    def tasks(self, sync: Sync) -> dict[str, Callable[[], None]]:
-        """The watches, what is told back, and the answers to the runtime."""
+    def tasks(self, sync: Sync, starts: Starts) -> dict[str, Callable[[], None]]:
+        """The watches, what is told back, and the answers to the runtime, which come after the looks for `starts`."""
+        self._strict.begin(starts)
+        sync.on_step(lambda: self._strict.step(starts, sync))
         tasks = {**self._watching.tasks(), "telling": lambda: self._teller.run(self.source, sync)}
         if starting := self._starting:
             tasks["starting"] = lambda: starting.run(sync)
@@ -77,6 +88,7 @@ class ClusterInput:
         yield from policy_samples(
             sum(each.accepted is not None for each in known), sum(bool(each.problems) for each in known)
         )
+        yield Sample(catalog.STRICT_STARTS, self._strict.standing.holds)
         yield from self._watching.samples()
         if self._certificate:
             yield from self._certificate.samples()

@@ -20,6 +20,7 @@ from pathlib import Path
 from bulkhead.agent.cluster.pods import Pod, PodContainer
 from bulkhead.agent.cluster.source import ClusterSource
 from bulkhead.agent.cluster.state import ClusterState
+from bulkhead.agent.cluster.strict import StrictStarts, Told
 from bulkhead.agent.sync import Sync
 from bulkhead.errors import Damaged, Unreachable
 from bulkhead.log import get_log
@@ -29,6 +30,7 @@ from bulkhead.nri.v1alpha1 import nri_pb2
 RUNTIME_WAITS_S = 2.0  # where the runtime does not say: containerd's default
 SHARE = 0.8  # of that is ours: a plugin that is late is disconnected, and the container starts
 RECONNECT_S = 2.0
+HAVE_STARTED = (2, 3)  # PAUSED and RUNNING of the runtime's enum ContainerState
 OF_KUBERNETES = "io.kubernetes."  # labels that the kubelet adds to those of the pod
 
 log = get_log()
@@ -44,11 +46,20 @@ class FailurePolicy(Enum):
 class Starting:
     """Answers the runtime (`node.nri.plugin.Answers`) and runs the connection to it."""
 
-    def __init__(self, socket: Path, failure_policy: FailurePolicy, state: ClusterState, source: ClusterSource) -> None:
+    def __init__(
+        self,
+        socket: Path,
+        failure_policy: FailurePolicy,
+        state: ClusterState,
+        source: ClusterSource,
+        strict: StrictStarts,
+    ) -> None:
         self._socket = socket
         self._failure_policy = failure_policy
         self._state = state
         self._source = source
+        self._strict = strict
+        self._runtime = 0  # its process
         self._sync: Sync
         self._limit_s = RUNTIME_WAITS_S * SHARE
         self._loop: asyncio.AbstractEventLoop
@@ -83,14 +94,16 @@ class Starting:
                 said = str(error)
             except asyncio.CancelledError:
                 return
+            self._strict.cast_out()
             await asyncio.sleep(RECONNECT_S)
 
     def _wake(self) -> None:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._looked.set)
 
-    def configured(self, runtime: str, timeout_s: float) -> None:
+    def configured(self, runtime: str, timeout_s: float, process: int) -> None:
         """The runtime has taken us in."""
+        self._runtime = process
         self._limit_s = (timeout_s or RUNTIME_WAITS_S) * SHARE
         log.info("runtime_reached", runtime=runtime, answer_within_s=self._limit_s)
 
@@ -98,7 +111,10 @@ class Starting:
         """What runs already is announced, too: the kubelet's report of it may be late or impossible."""
         by_id = {pod.id: pod for pod in pods}
         known = [each for each in containers if each.pod_sandbox_id in by_id]
-        self._state.announce_all([(_pod(by_id[each.pod_sandbox_id]), _container(each)) for each in known])
+        version = self._state.announce_all([(_pod(by_id[each.pod_sandbox_id]), _container(each)) for each in known])
+        running = frozenset(each.id for each in known if each.state in HAVE_STARTED)
+        sandboxes = frozenset((pod.uid, pod.id) for pod in pods)
+        self._strict.taken_in(Told(version, self._runtime, sandboxes, running))
 
     async def start(self, pod: nri_pb2.Pod, container: nri_pb2.Container) -> None:
         """Return when the container is under its policies, or has none. Raises `StartRefused`."""
@@ -110,27 +126,32 @@ class Starting:
                     self._looked.clear()
                     await self._looked.wait()
         except TimeoutError:
-            self._late(name, (pod.uid, container.id))
-            return
-        reason = self._source.failure((pod.uid, container.id), self._sync)
-        if reason:
-            self._refuse(name, reason)
+            self._late(name, (pod.uid, container.id), pod.namespace)
+        else:
+            reason = self._source.failure((pod.uid, container.id), self._sync)
+            if reason:
+                self._refuse(name, reason, pod.namespace)
+        self._strict.let_go(container.id)
 
     def removed(self, pod: nri_pb2.Pod, container: nri_pb2.Container) -> None:
         """Its cgroup goes, and what is bound to it."""
         self._state.withdraw(container.id)
+        self._strict.removed(container.id)
 
     def _is_settled(self, version: int, container: tuple[str, str]) -> bool:
-        return self._source.seen >= version and self._source.is_settled(container, self._sync)
+        if self._source.seen < version or not self._source.is_settled(container, self._sync):
+            return False
+        return self._strict.is_done(container[1]) or bool(self._source.failure(container, self._sync))
 
-    def _late(self, name: str, container: tuple[str, str]) -> None:
+    def _late(self, name: str, container: tuple[str, str], namespace: str) -> None:
         if self._source.seen < 0:
             log.warning("container_started_unknown", container=name, error="the API server has told nothing yet")
             return
-        self._refuse(name, self._source.unknown(container) or f"not in force within {self._limit_s:g} s")
+        reason = self._source.unknown(container) or f"not in force within {self._limit_s:g} s"
+        self._refuse(name, reason, namespace)
 
-    def _refuse(self, name: str, reason: str) -> None:
-        if self._failure_policy is FailurePolicy.IGNORE:
+    def _refuse(self, name: str, reason: str, namespace: str) -> None:
+        if self._failure_policy is FailurePolicy.IGNORE and not self._strict.is_strict(namespace):
             log.error("container_started_unenforced", container=name, error=reason)
             return
         log.error("container_refused", container=name, error=reason)

@@ -63,6 +63,7 @@ class ClusterState:
         self._pods: dict[str, Pod] = {}
         self._departed: dict[str, Pod] = {}
         self._announced: dict[str, tuple[Pod, PodContainer]] = {}  # by the container's id
+        self._announced_in: dict[str, int] = {}  # the version that has it
         self._labels = {kind: KnownLabels() for kind in LABELLED}
         self._snapshot: Snapshot | None = None  # of now; None where it has to be taken anew
         self._is_recalled = self._recall()
@@ -132,17 +133,27 @@ class ClusterState:
         """The runtime has made a container, of which the API server knows later; returns the version that has it."""
         with self._changing():
             self._announced[container.id] = (pod, container)
+            self._announced_in[container.id] = self._version + 1
             return self._version + 1
 
-    def announce_all(self, present: Iterable[tuple[Pod, PodContainer]]) -> None:
-        """These are all containers of the runtime."""
+    def announce_all(self, present: Iterable[tuple[Pod, PodContainer]]) -> int:
+        """These are all containers of the runtime; returns the version that has them."""
         with self._changing():
             self._announced = {container.id: (pod, container) for pod, container in present}
+            self._announced_in = dict.fromkeys(self._announced, self._version + 1)
+            return self._version + 1
+
+    def announced(self, version: int) -> dict[str, Pod]:
+        """The containers that the runtime has and that were known in a version, by id, and whose they are."""
+        with self._lock:
+            known = (identifier for identifier, first in self._announced_in.items() if first <= version)
+            return {identifier: self._announced[identifier][0] for identifier in known}
 
     def withdraw(self, container_id: str) -> None:
         """The runtime has removed a container."""
         with self._changing():
             self._announced.pop(container_id, None)
+            self._announced_in.pop(container_id, None)
 
     def _change_pod(self, event: str, pod: Pod) -> None:
         if event == "DELETED":

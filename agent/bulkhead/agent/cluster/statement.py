@@ -67,9 +67,9 @@ class Since:
 
 
 def node_state(
-    facts: NodeFacts, found: Enforcement, ready: Mapping[str, Any], since: Since, now: str
+    facts: NodeFacts, found: Enforcement, conditions: list[dict[str, Any]], since: Since, now: str
 ) -> dict[str, Any]:
-    """The object NodeState. `ready` is its one condition."""
+    """The object NodeState."""
     rows = [_policy(accepted, selected, found) for accepted, selected in _by_policy(found)]
     policies = [{**row, "since": since.of(f"policy {key}", row, now)} for key, row in rows]
     failures = [
@@ -85,7 +85,7 @@ def node_state(
             "agentVersion": __version__,
             "kernel": facts.kernel,
             "bootId": facts.boot_id,
-            "conditions": [ready],
+            "conditions": conditions,
             "policies": policies[:MAX_POLICIES],
             "seen": [{"kind": kind, "digest": digest} for kind, digest in sorted(found.seen.items())],
             "behind": _behind(found)[:MAX_BEHIND],

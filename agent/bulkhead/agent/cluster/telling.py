@@ -10,16 +10,17 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from bulkhead.agent.cluster.source import ClusterSource
 from bulkhead.agent.cluster.state import ClusterState
 from bulkhead.agent.cluster.statement import Enforcement, NodeFacts, Since, node_state
+from bulkhead.agent.cluster.strict import Standing
 from bulkhead.agent.sync import Sync
 from bulkhead.errors import BulkheadError, Unreachable
 from bulkhead.kube.client import Api
-from bulkhead.kube.conditions import condition, now
+from bulkhead.kube.conditions import Condition, condition, now
 from bulkhead.kube.objects import apply, apply_status, object_path
 from bulkhead.log import get_log
 from bulkhead.policy.model import API_VERSION
@@ -27,6 +28,7 @@ from bulkhead.policy.model import API_VERSION
 LOOK_S = 1.0
 PAUSE_S = 10.0  # after a failure
 SEEN_S = 5.0
+REFUSED = "a container that no agent has told of does not start"
 READY = ("Enforcing", "what the API server tells is enforced")
 STARTING = ("Starting", "policies and pods have not been listed yet; what an earlier agent enforced goes on")
 
@@ -34,14 +36,23 @@ log = get_log()
 
 
 class Teller:
-    """One agent's statements. `chance` gives numbers from 0 to 1."""
+    """One agent's statements.
+
+    `strict` says how strict starts stand, or None where nobody asks; `chance` gives numbers from 0 to 1.
+    """
 
     def __init__(
-        self, api: Api, facts: NodeFacts, state: ClusterState, chance: Callable[[], float] = random.random
+        self,
+        api: Api,
+        facts: NodeFacts,
+        state: ClusterState,
+        strict: Callable[[], Standing | None] = lambda: None,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self._api = api
         self._facts = facts
         self._state = state
+        self._strict = strict
         self._chance = chance
         self._since = Since()
         self._told: dict[str, Any] = {}
@@ -83,8 +94,8 @@ class Teller:
     def _write_node(self, found: Enforcement, ready: bool, reason: str, message: str) -> None:
         time_now = now()
         since = self._since.of("Ready", ready, time_now)
-        ready_condition = condition("Ready", ready, reason, message, since)
-        body = node_state(self._facts, found, ready_condition, self._since, time_now)
+        conditions = [condition("Ready", ready, reason, message, since), *self._strict_starts(time_now)]
+        body = node_state(self._facts, found, conditions, self._since, time_now)
         if body == self._told or self._can_wait(body):
             return
         path = object_path("NodeState", "", self._facts.name)
@@ -92,6 +103,18 @@ class Teller:
             apply(self._api, path, {"apiVersion": API_VERSION, "kind": "NodeState", "metadata": body["metadata"]})
         apply_status(self._api, path, body)
         self._told, self._seen_due_s = body, None
+
+    def _strict_starts(self, time_now: str) -> Iterator[Condition]:
+        """The condition about them, where a namespace asks."""
+        found = self._strict()
+        if found is None:
+            return
+        broken = self._since.of("StrictStarts", found.holds, time_now)
+        lasting = f", until no agent has given a sign for {found.lapse_s:g} s" if found.lapse_s else ""
+        told = [REFUSED + lasting] if found.holds else []
+        reason = ("NoSign" if found.failure else "Asked") if found.holds else "NotAsked"
+        message = "; none is given: ".join([*told, *filter(None, [found.failure])])
+        yield condition("StrictStarts", found.holds, reason, message, found.since or broken)
 
     def _can_wait(self, body: dict[str, Any]) -> bool:
         """Whether nothing is new but policies that select nothing here, and their time has not come."""

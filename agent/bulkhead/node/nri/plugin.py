@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import socket
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -42,6 +44,7 @@ METHODS = {
 FAILED_PRECONDITION = 9  # of gRPC's codes
 REGISTRATION_S = 5.0
 READ_BYTES = 1 << 16
+_CREDENTIALS = struct.Struct("<iII")  # struct ucred: process, user, group
 
 
 class StartRefused(NotEnforceable):
@@ -51,8 +54,8 @@ class StartRefused(NotEnforceable):
 class Answers(Protocol):
     """Whoever is asked."""
 
-    def configured(self, runtime: str, timeout_s: float) -> None:
-        """The runtime has taken us in; it waits so long for an answer."""
+    def configured(self, runtime: str, timeout_s: float, process: int) -> None:
+        """The runtime has taken us in; it waits so long for an answer. `process` is the one that listens."""
         ...
 
     def present(self, pods: Sequence[Pod], containers: Sequence[Container]) -> None:
@@ -71,8 +74,8 @@ class Answers(Protocol):
 class Plugin:
     """One connection to the runtime that listens at `socket`."""
 
-    def __init__(self, socket: Path, answers: Answers) -> None:
-        self._socket = socket
+    def __init__(self, path: Path, answers: Answers) -> None:
+        self._socket = path
         self._answers = answers
         self._streams = itertools.count(1, 2)  # a caller's are odd
         self._called: dict[int, asyncio.Future[None]] = {}
@@ -157,8 +160,17 @@ class Plugin:
         return None  # what was not asked for is answered with nothing, as the runtime expects
 
     def _configured(self, told: ConfigureRequest) -> ConfigureResponse:
-        self._answers.configured(f"{told.runtime_name} {told.runtime_version}", told.request_timeout / 1000)
+        runtime = f"{told.runtime_name} {told.runtime_version}"
+        self._answers.configured(runtime, told.request_timeout / 1000, self._peer())
         return ConfigureResponse(events=EVENTS)
+
+    def _peer(self) -> int:
+        """The process that listens at the socket; 0 where it is in no process namespace of ours."""
+        connection = self._writer.get_extra_info("socket")
+        process, _, _ = _CREDENTIALS.unpack(
+            connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        )
+        return int(process)
 
     def _synchronized(self, told: SynchronizeRequest) -> SynchronizeResponse:
         self._pods += told.pods

@@ -60,7 +60,8 @@ class NodeStatus(Model):
     conditions: list[Condition] = Field(
         default=[],
         max_length=8,
-        description="`Ready`: the agent enforces what the API server tells, or why it does not.",
+        description="`Ready`: the agent enforces what the API server tells, or why it does not. `StrictStarts`, where "
+        "a namespace asks for it: containers that no agent has told of do not start, and since when, or why they do.",
     )
     policies: list[PolicyOnNode] = Field(
         default=[], max_length=MAX_POLICIES, description="Policies that hold for something on the node."

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from bulkhead.agent.cluster.pods import Pod, PodContainer
 from bulkhead.agent.cluster.source import ClusterSource
 from bulkhead.agent.cluster.starting import FailurePolicy, Starting
 from bulkhead.agent.cluster.state import KINDS, ClusterState
+from bulkhead.agent.cluster.strict import StrictSettings, StrictStarts
 from bulkhead.agent.sync import Sync
+from bulkhead.enforcement.starts import Order
 from bulkhead.errors import DoesNotFit
 from bulkhead.node import kubepods
 from bulkhead.node.container import Container
@@ -45,6 +48,30 @@ class Enforced:
         return False
 
 
+class Starts:
+    """The kernel's side of strict starts, remembered. What is asked for outlives whoever asked."""
+
+    def __init__(self) -> None:
+        self.allowed: list[int] = []
+        self.order: Order | None = None
+        self.first: list[int] = []  # what was allowed before it was asked for
+        self.lapsed = False
+
+    def allow(self, cgroup_ids: Iterable[int]) -> None:
+        self.allowed += cgroup_ids
+
+    def ask(self, order: Order) -> None:
+        if self.order is None:
+            self.first = list(self.allowed)
+        self.order = order
+
+    def ask_no_more(self) -> None:
+        self.order = None
+
+    def since_ns(self) -> int:
+        return 1 if self.order and not self.lapsed else 0
+
+
 class Node:
     """What an agent has, with a folder for the cgroup hierarchy, and a runtime that talks to it."""
 
@@ -54,8 +81,13 @@ class Node:
         self.source = ClusterSource(self.state, ContainerCgroups(folder / "cgroup"))
         self.enforced = Enforced()
         self.sync = Sync(self.enforced, self.source)  # type: ignore[arg-type]
-        self.starting = Starting(self.socket, failure_policy, self.state, self.source)
-        self._folder, self._stopping = folder, threading.Event()
+        ignores = failure_policy is FailurePolicy.IGNORE
+        self.strict = StrictStarts(StrictSettings(folder / "cgroup", folder, 60.0, ignores), self.state, self.source)
+        self.starts = Starts()
+        self.sync.on_step(lambda: self.strict.step(self.starts, self.sync))  # type: ignore[arg-type]
+        self.starting = Starting(self.socket, failure_policy, self.state, self.source, self.strict)
+        self.cgroups = folder / "cgroup"
+        self._stopping = threading.Event()
 
     def list(self, **objects: list[dict[str, object]]) -> None:
         """What the API server tells at first."""
@@ -64,9 +96,16 @@ class Node:
 
     def make_cgroup(self, uid: str = UID, container: str = CONTAINER) -> None:
         """With this process in it."""
-        folder = self._folder / f"cgroup/kubepods/pod{uid}/{container}"
+        folder = self.cgroups / f"kubepods/pod{uid}/{container}"
         folder.mkdir(parents=True)
         (folder / "cgroup.procs").write_text("1\n")
+
+    def start(self, uid: str, container: str) -> None:
+        """A container that no policy selects, without a runtime; what is looked at is looked at once."""
+        self.state.announce(
+            Pod(uid=uid, cgroup_uid=uid, namespace="shop", name="web-0"), PodContainer("web", container)
+        )
+        self.sync.step()
 
     @contextmanager
     def running(self) -> Iterator[None]:

@@ -53,7 +53,7 @@ def test_a_policy_that_may_select_a_container_is_not_enforced_on_it(tmp_path: Pa
 def stated(enforcement: Enforcement, since: Since | None = None, now: str = "T1") -> dict[str, Any]:
     """The status."""
     ready = condition("Ready", True, "Enforcing", "", "T0")
-    body = node_state(FACTS, enforcement, ready, since or Since(), now)
+    body = node_state(FACTS, enforcement, [ready], since or Since(), now)
     NodeState.model_validate({"status": body["status"]})  # what the schema of the CRD is made from
     return dict(body["status"])
 

@@ -12,6 +12,7 @@ from bulkhead.agent.cluster import telling
 from bulkhead.agent.cluster.source import ClusterSource
 from bulkhead.agent.cluster.state import KINDS, ClusterState
 from bulkhead.agent.cluster.statement import NodeFacts
+from bulkhead.agent.cluster.strict import Standing
 from bulkhead.agent.cluster.telling import Teller
 from bulkhead.agent.sync import Sync
 from bulkhead.enforcement.enforcer import Enforcer
@@ -94,6 +95,33 @@ def test_the_node_is_told_when_it_changes(api: RecordingApi, teller: Teller, par
     teller.tell(*parts)
     assert [path for path, _ in api.sent] == [NODE, f"{NODE}/status", f"{NODE}/status"]
     assert [ready(body) for _, body in api.sent[1:]] == [("False", "Starting"), ("True", "Enforcing")]
+
+
+@pytest.mark.parametrize(
+    ("standing", "said"),
+    [
+        (None, []),
+        (
+            Standing("T", "", 600.0),
+            [("True", "Asked", f"{telling.REFUSED}, until no agent has given a sign for 600 s")],
+        ),
+        (Standing("T"), [("True", "Asked", telling.REFUSED)]),
+        (Standing("T", "why"), [("True", "NoSign", f"{telling.REFUSED}; none is given: why")]),
+        (Standing("", "why", 600.0), [("False", "NotAsked", "why")]),
+    ],
+)
+def test_whether_starts_are_strict_is_told(
+    api: RecordingApi,
+    state: ClusterState,
+    parts: tuple[ClusterSource, Sync],
+    standing: Standing | None,
+    said: list[tuple[str, str, str]],
+) -> None:
+    """Only where a namespace asks, and since when the kernel has done so, whichever agent told it."""
+    Teller(cast(Api, api), NodeFacts("vm0", "6.12", "boot"), state, lambda: standing).tell(*parts)
+    _, *found = api.sent[-1][1]["status"]["conditions"]
+    assert [(each["status"], each["reason"], each["message"]) for each in found] == said
+    assert all(each["lastTransitionTime"] == "T" for each in found if each["status"] == "True")
 
 
 def test_policies_are_not_written_to(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import struct
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -22,7 +23,8 @@ class Kept:
         self.heard: list[tuple[str, ...]] = []
         self.go = asyncio.Event()
 
-    def configured(self, runtime: str, timeout_s: float) -> None:
+    def configured(self, runtime: str, timeout_s: float, process: int) -> None:
+        assert process == os.getpid()  # the runtime of these tests is this process
         self.heard.append(("configured", runtime, str(timeout_s)))
 
     def present(self, pods: Sequence[Pod], containers: Sequence[Container]) -> None:
