@@ -22,6 +22,7 @@ from bulkhead.agent.cluster.watching import Watching
 from bulkhead.kube.client import connect
 from bulkhead.kube.kubeconfig import Choice
 from bulkhead.kube.reflector import Tuning
+from bulkhead.log import configure
 
 CHANGED = "p0"  # the policy whose generation is told
 
@@ -108,6 +109,7 @@ def asked(agents: list[Watching]) -> int:
 
 
 if __name__ == "__main__":
+    configure("warning")
     what = {"one": one, "many": many}[sys.argv[1]]
     threading.Thread(target=what, args=sys.argv[2:], daemon=True).start()
     sys.stdin.read()
