@@ -8,7 +8,6 @@ it works out. `many` are the watches of many, which keep nothing. Both end with 
 from __future__ import annotations
 
 import json
-import re
 import sys
 import threading
 import time
@@ -23,6 +22,7 @@ from bulkhead.kube.client import connect
 from bulkhead.kube.kubeconfig import Choice
 from bulkhead.kube.reflector import Tuning
 from bulkhead.log import configure
+from tests.bench.resident import resident_mib
 
 CHANGED = "p0"  # the policy whose generation is told
 
@@ -42,12 +42,6 @@ class Nobody(ClusterState):
 
     def change(self, kind: str, event: str, value: object) -> None:
         """Nothing."""
-
-
-def resident_mib() -> float:
-    """Of this process."""
-    found = re.search(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    return int(found[1]) / 1024 if found else 0.0
 
 
 def tell(**what: object) -> None:

@@ -26,6 +26,7 @@ from bulkhead.kube.kubeconfig import Choice
 from bulkhead.kube.objects import apply, apply_status, collection_path, object_path
 from bulkhead.policy.model import API_VERSION
 from tests.bench import agents
+from tests.bench.resident import resident_mib
 from tests.cluster.api_server.conftest import create_crds
 from tools.cluster import control_plane, credentials
 
@@ -72,13 +73,6 @@ def timed(write: Callable[[Api, int], None], api: Api, count: int) -> float:
     with ThreadPoolExecutor(WRITERS) as pool:
         list(pool.map(lambda number: write(api, number), range(count)))
     return time.perf_counter() - began
-
-
-def resident_mib(pid: int) -> float:
-    """Of a process."""
-    text = Path(f"/proc/{pid}/status").read_text()
-    found = re.search(r"VmRSS:\s+(\d+) kB", text)
-    return int(found[1]) / 1024 if found else 0.0
 
 
 def requests_so_far(api: Api, token: str) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-from bulkhead.kernel.bundle import bundle_key, cached_path
 from tools.cluster.cluster import Cluster
 from tools.vm import CHECKOUT, BenchError, bundles
 from tools.vm.kernels import of_release
@@ -43,8 +42,7 @@ def give_bundle(cluster: Cluster) -> None:
     """Put the programs for the node's kernel where its agent looks for them."""
     kernel = of_release(cluster.on_node("uname -r").strip())
     lsm = cluster.on_node("cat /sys/kernel/security/lsm").strip()
-    bundles.prepare(kernel, lsm)
-    bundle = cached_path(bundle_key(kernel.btf, "bpf" in lsm.split(",")), bundles.BUNDLES)
+    bundle = bundles.prepare(kernel, lsm)
     cluster.on_node(f"mkdir -p /var/lib/bulkhead/bundles && cp {bundle} /var/lib/bulkhead/bundles/")
 
 
