@@ -11,8 +11,7 @@ from bulkhead import abi
 from bulkhead.enforcement.hard_links import Linked
 from bulkhead.enforcement.sightings import Paths, groups
 from bulkhead.kernel.maps import Map, pack, word
-
-_MINOR_BITS = 20  # of the kernel's dev_t
+from bulkhead.node.mounts import device_number
 
 
 def groups_with(paths: Paths, linked: Linked) -> tuple[frozenset[bytes], ...]:
@@ -23,8 +22,7 @@ def groups_with(paths: Paths, linked: Linked) -> tuple[frozenset[bytes], ...]:
 
 def link_key(epoch: int, device: tuple[int, int], inode: int) -> abi.LinkKey:
     """The key of an inode of a file system, whose device is (major, minor)."""
-    major, minor = device
-    return abi.LinkKey(epoch=epoch, device=major << _MINOR_BITS | minor, inode=inode)
+    return abi.LinkKey(epoch=epoch, device=device_number(device), inode=inode)
 
 
 class LinkTable:

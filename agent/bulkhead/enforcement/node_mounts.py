@@ -19,7 +19,7 @@ from bulkhead.node.anchors import MountWatch, watch_mounts
 from bulkhead.policy.pattern_steps import Patterns
 from bulkhead.policy.rules import PathRule, PolicyRules
 
-FIRST_PROCESS = 1
+FIRST_PROCESS = 1  # its mounts are the node's
 UNKNOWN = -1  # no version
 LOOK_S = 2.0  # between two looks: a pod that starts mounts a dozen times
 

@@ -66,8 +66,8 @@ def look_at(pid: int) -> Iterator[RootView]:
                 table=parsed,
                 places=mounts.places(parsed),
                 prefixes=_prefixes(parsed),
-                devices=frozenset(_number(mount) for mount in parsed),
-                root_device=_number(top) if top else 0,
+                devices=frozenset(mounts.device_number(mount.device) for mount in parsed),
+                root_device=mounts.device_number(top.device) if top else 0,
                 has_own_overlay=top is not None and top.fstype == b"overlay" and not _is_of_host(top),
                 root=root,
                 links=Links(root),
@@ -95,15 +95,10 @@ def _is_of_host(top: mounts.Mount) -> bool:
     return host is not None and host.device == top.device
 
 
-def _number(mount: mounts.Mount) -> int:
-    major, minor = mount.device
-    return major << 20 | minor
-
-
 def _prefixes(parsed: tuple[mounts.Mount, ...]) -> dict[int, bytes]:
     """Mount points of whole file systems; where one is mounted twice, the first."""
     prefixes: dict[int, bytes] = {}
     for mount in parsed:
         if mount.root == b"/":
-            prefixes.setdefault(_number(mount), mount.mount_point.rstrip(b"/"))
+            prefixes.setdefault(mounts.device_number(mount.device), mount.mount_point.rstrip(b"/"))
     return prefixes

@@ -21,7 +21,7 @@ from bulkhead.errors import NotEnforceable
 from bulkhead.kernel.instance import Instance
 from bulkhead.kernel.maps import pack, word
 from bulkhead.node.anchors import mount_id_of
-from bulkhead.node.mounts import parse
+from bulkhead.node.mounts import device_number, parse
 
 NANOSECONDS = 1_000_000_000
 _U64 = struct.Struct("<Q")
@@ -99,12 +99,11 @@ class Starts:
         try:
             runtime = Path(f"/proc/{order.runtime}")
             with _opened(runtime / "root") as root, _opened(order.state) as state:
-                major, minor = _device(state, Path("/proc/self"))
                 return abi.StartRule(
                     below=order.below,
                     lapse_ns=int(order.lapse_s * NANOSECONDS),
                     state=os.fstat(state).st_ino,
-                    state_device=major << 20 | minor,
+                    state_device=device_number(_device(state, Path("/proc/self"))),
                     root=self._numbers.number_of(root, _device(root, runtime)),
                     sandboxes=order.sandboxes,
                 )
@@ -126,5 +125,5 @@ def _device(directory: int, process: Path) -> tuple[int, int]:
     mount_id = mount_id_of(directory)
     for mount in parse((process / "mountinfo").read_bytes()):
         if mount.mount_id == mount_id:
-            return mount.device_major, mount.device_minor
+            return mount.device
     raise NotEnforceable(f"{process}: mount {mount_id} is not in its table; what was asked of starts goes on")

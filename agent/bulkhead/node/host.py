@@ -10,7 +10,6 @@ Next step: `agent.cluster.host`.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +17,9 @@ from typing import Generic, TypeVar
 
 from bulkhead.errors import NotEnforceable
 from bulkhead.node.cgroups import Cgroup, cgroup_id
-from bulkhead.node.kubepods import container_id, pod_uid
+from bulkhead.node.kubepods import container_id, is_whole, pod_uid
 
 ROOT_UID = 0
-_KUBEPODS = re.compile(r"(^|-)kubepods(\.slice)?$")
 
 Name = TypeVar("Name")
 
@@ -78,7 +76,7 @@ def layout(
 
 def is_of_container(path: Path, trusted: int = ROOT_UID) -> bool:
     """Whether a cgroup is a pod's, a container's, or the kubelet's for all pods."""
-    if not (_KUBEPODS.search(path.name) or pod_uid(path.name) or container_id(path.name)):
+    if not (is_whole(path.name) or pod_uid(path.name) or container_id(path.name)):
         return False
     try:
         return path.stat().st_uid == trusted

@@ -54,9 +54,14 @@ def containers(pod: Path) -> dict[str, Path]:
     return {identifier: path for path in _children(pod) if (identifier := container_id(path.name))}
 
 
+def is_whole(name: str) -> bool:
+    """Whether a cgroup of that name is the kubelet's for all pods."""
+    return _WHOLE.search(name) is not None
+
+
 def whole(path: Path) -> Path | None:
     """The cgroup of all pods of the kubelet whose pods' cgroups `path` is among, or None."""
-    return next((each for each in path.parents if _WHOLE.search(each.name)), None)
+    return next((each for each in path.parents if is_whole(each.name)), None)
 
 
 class ContainerCgroups:

@@ -124,6 +124,12 @@ def by_origin(mounted: Iterable[Place]) -> dict[Origin, list[bytes]]:
     return found
 
 
+def device_number(device: tuple[int, int]) -> int:
+    """The kernel's dev_t of a device (major, minor)."""
+    major, minor = device
+    return major << 20 | minor
+
+
 def paths_of(device: tuple[int, int], root: bytes, mounted: Mapping[Origin, list[bytes]]) -> frozenset[bytes]:
     """Every path of a directory or file, `root` within the file system `device`; `mounted` is by origin.
 

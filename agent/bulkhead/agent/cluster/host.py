@@ -14,6 +14,7 @@ from pathlib import Path
 from bulkhead.agent.cluster.accepted import Accepted
 from bulkhead.agent.cluster.state import Snapshot
 from bulkhead.agent.source import Assignment
+from bulkhead.enforcement.node_mounts import FIRST_PROCESS
 from bulkhead.kube.policy_key import PolicyKey
 from bulkhead.node.container import Container
 from bulkhead.node.host import Layout, Unit, has_processes, layout
@@ -21,7 +22,6 @@ from bulkhead.policy.pattern_steps import Patterns
 from bulkhead.policy.rules import PolicyRules, Section
 from bulkhead.policy.select import cgroup_patterns, selects_host
 
-FIRST_PROCESS = 1  # its mounts are the node's
 NO_PACKETS = (
     "network.egress does not hold for processes in this cgroup itself, because it would for packets of pods below, or "
     "of cgroups that are under other policies, too; all else is enforced"
@@ -82,13 +82,14 @@ class HostProcesses:
     def _of_node(self, unit: Unit[PolicyKey]) -> OfNode:
         known = [(each, answer) for each, answer in self._policies if each.key in unit.policies]
         holding = [each for each, answer in known if answer]
-        partly = {each.key for each in holding if unit.alone and each.rules != _without_packets(each.rules)}
+        rules = [_without_packets(each.rules) if unit.alone else each.rules for each in holding]
+        partly = {each.key for each, kept in zip(holding, rules, strict=True) if kept != each.rules}
         partly = partly if partly and has_processes(unit.cgroup.path) else set()
         undecided = tuple(each for each, answer in known if not answer or each.key in partly)
         return OfNode(
             unit.path,
             tuple(each for each in holding if each.key not in partly),
-            tuple(_without_packets(each.rules) if unit.alone else each.rules for each in holding),
+            tuple(rules),
             undecided,
             LABELS_UNKNOWN if len(holding) < len(known) else "",
             NO_PACKETS if partly else "",
