@@ -1,9 +1,10 @@
 """Where everything is: addresses and ports of a cluster, and what is in the way of one.
 
 Why here: the control plane is on this machine and the node behind QEMU's user network, in which 10.0.2.2 is this
-machine's loopback. The API server, told the node's own address, must reach the kubelet under it too: the address is
-put on this machine's loopback, where QEMU listens and forwards. All ports are on loopback. Next step: `supervisor`
-takes and gives back the address.
+machine's loopback. The API server, told the node's own address, must reach the kubelet under it too: a route makes
+the address one of this machine's loopback, where QEMU listens and forwards. All ports are on loopback. A run that is
+killed leaves its route, and the next one, of this checkout or another, takes it over. Next step: `supervisor` takes
+and gives back the address.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from tools.cluster import BenchError
 
@@ -42,38 +43,49 @@ PORTS = {
     DNS_PORT: "DNS",
     KUBELET_PORT: "the kubelet",
 }
-# the source must be 127.0.0.1, or the guest sees packets that come from its own address
+# the source must be 127.0.0.1, or the guest sees packets that come from its own address; nobody else routes so
 ROUTE = ("local", NODE_IP, "dev", "lo", "src", LOOPBACK, "table", "local")
+ONE_ONLY = "\0bulkhead-cluster"  # a socket's name, which the kernel forgets with whoever had it
 
 
-def obstacles(*, is_address_ours: bool) -> list[str]:
-    """What is in the way of a cluster on this machine, each a clause; nothing is changed.
-
-    `is_address_ours` where a run of ours was killed, and what it left on the loopback interface is in nobody's way.
-    """
+def obstacles() -> list[str]:
+    """What is in the way of a cluster on this machine, each a clause; nothing is changed."""
     found = [f"port {port}, for {user}, is taken{_owner(port)}" for port, user in PORTS.items() if _is_taken(port)]
-    holder = _holder()
-    if holder and not (is_address_ours and holder == "lo"):
-        found.append(f"the node's address {NODE_IP} is already on the interface {holder}")
+    if (route := _route()) and not _is_ours(route):
+        found.append(f"the node's address {NODE_IP} is already on the interface {route['dev']}")
     return found
 
 
 @contextmanager
 def node_address() -> Iterator[None]:
     """The node's address on this machine's loopback, for as long as the context lasts. Raises `BenchError`."""
-    try:
-        _ip("addr", "add", f"{NODE_IP}/32", "dev", "lo")
-        _ip("route", "replace", *ROUTE)
+    with _only_one():
+        try:
+            _ip("route", "replace", *ROUTE)
+            yield
+        finally:
+            _take_away()
+
+
+def take_away_what_was_left() -> None:
+    """Remove the route that a killed run left; nothing where none did, or where a cluster has it."""
+    with suppress(BenchError), _only_one():
+        _take_away()
+
+
+@contextmanager
+def _only_one() -> Iterator[None]:
+    with socket.socket(socket.AF_UNIX) as holder:
+        try:
+            holder.bind(ONE_ONLY)
+        except OSError as error:
+            raise BenchError(f"another cluster has the node's address {NODE_IP}, and none is started") from error
         yield
-    finally:
-        give_back()
 
 
-def give_back() -> None:
-    """Take address and route away, also those that a run left that was killed; nothing where there are none."""
-    if _holder() == "lo":
-        _ip("route", "del", *ROUTE, check=False)  # goes with its address where the kernel made it
-        _ip("addr", "del", f"{NODE_IP}/32", "dev", "lo", check=False)
+def _take_away() -> None:
+    if _is_ours(_route()):
+        _ip("route", "del", *ROUTE, check=False)
 
 
 def _is_taken(port: int) -> bool:
@@ -93,12 +105,13 @@ def _owner(port: int) -> str:
     return f" by {users.strip().splitlines()[0].strip('()')}" if users.strip() else ""
 
 
-def _holder() -> str:
-    """The interface that has the node's address; empty where none has."""
-    for interface in json.loads(_ip("-json", "-4", "addr", "show")):
-        if any(one.get("local") == NODE_IP for one in interface.get("addr_info", [])):
-            return str(interface["ifname"])
-    return ""
+def _route() -> dict[str, object]:
+    """How this machine reaches the node's address as its own; empty where it is not its own."""
+    return next(iter(json.loads(_ip("-json", "-4", "route", "show", NODE_IP, "table", "local") or "[]")), {})
+
+
+def _is_ours(route: dict[str, object]) -> bool:
+    return (route.get("dev"), route.get("prefsrc")) == ("lo", LOOPBACK)
 
 
 def _ip(*words: str, check: bool = True) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tools.cluster import CLUSTER, RUN, BenchError, archive, binaries, images, images_disk, supervisor
+from tools.cluster import CLUSTER, RUN, BenchError, addresses, archive, binaries, images, images_disk, supervisor
 from tools.cluster.cluster import Cluster
 from tools.cluster.node import Boot
 from tools.cluster.progress import say
@@ -70,7 +70,7 @@ def down() -> bool:
     number = supervisor.running_id()
     if number is None:
         with supervisor.only_one():
-            supervisor.take_away_what_was_left()
+            addresses.take_away_what_was_left()
         return False
     os.kill(number, signal.SIGTERM)
     deadline = time.monotonic() + END_S

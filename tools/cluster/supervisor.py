@@ -1,7 +1,7 @@
 """`python -m tools.cluster.supervisor KERNEL DISK`: the process that a running cluster hangs on.
 
 Why here: however this process ends, the cluster ends with it. Its parts are its children and die with it, and what
-is left if it is killed itself (an address on the loopback interface) is taken away by the next start. It holds a
+is left if it is killed itself (a route to the loopback interface) is taken over by the next start. It holds a
 lock as long as it lives, so there is one at a time; the lock's file has its process id. `start` starts it, for a
 person or a test suite.
 """
@@ -28,7 +28,6 @@ LOCK = CLUSTER / ".run.lock"
 FAILED = CLUSTER / "failed"  # the folder of the last run that failed
 READY = "ready"  # in the run's folder, with the supervisor's process id in it
 LOGS = "logs"
-ADDRESS_TAKEN = "address-taken"
 NODE_READY_S = 420.0
 LOOK_S = 0.5
 
@@ -83,22 +82,12 @@ def only_one() -> Iterator[None]:
 
 def check_obstacles() -> None:
     """Raise `BenchError` where something is in the way of a cluster; nothing is changed."""
-    if found := addresses.obstacles(is_address_ours=(RUN / ADDRESS_TAKEN).exists()):
+    if found := addresses.obstacles():
         raise BenchError(f"no cluster can be started, and nothing was changed: {'; '.join(found)}")
-
-
-def take_away_what_was_left() -> None:
-    """Remove the address that a killed run left; nothing where none did. Only for who has the lock."""
-    marker = RUN / ADDRESS_TAKEN
-    if marker.exists():
-        say("taking away the address that a killed run left")
-        addresses.give_back()
-        marker.unlink()
 
 
 def _run(asked: node.Boot, disk: Path) -> None:
     check_obstacles()
-    take_away_what_was_left()
     shutil.rmtree(RUN, ignore_errors=True)
     (RUN / LOGS).mkdir(parents=True)
     try:
@@ -117,7 +106,7 @@ def _hold(ends: ExitStack, asked: node.Boot, disk: Path) -> None:
     """Start everything, tell that it is ready, and stay until a part of it ends."""
     began = time.monotonic()
     try:
-        _take_address(ends)
+        ends.enter_context(addresses.node_address())
         made = credentials.make(RUN / "credentials")
         machine = node.start(asked, disk, made, RUN / "node", ends)  # first: it takes longest
         parts = [machine, *control_plane.start(made, RUN / LOGS, ends)]
@@ -132,13 +121,6 @@ def _hold(ends: ExitStack, asked: node.Boot, disk: Path) -> None:
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)  # what is ended from here on is ended to the last
-
-
-def _take_address(ends: ExitStack) -> None:
-    marker = RUN / ADDRESS_TAKEN
-    marker.touch()
-    ends.callback(marker.unlink)
-    ends.enter_context(addresses.node_address())
 
 
 def _wait_for_node(api: Api, parts: list[Program], began: float) -> None:

@@ -30,7 +30,7 @@ def identities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Credentials
     missing = [name for name in ("etcd", "kube-apiserver") if not (BIN / name).exists()]
     if missing:
         pytest.fail(f"{', '.join(missing)} not built yet: python -m tools.cluster build")
-    taken = [text for text in addresses.obstacles(is_address_ours=True) if "etcd" in text or "API server" in text]
+    taken = [text for text in addresses.obstacles() if "etcd" in text or "API server" in text]
     if taken:
         pytest.fail("; ".join(taken))
     folder = tmp_path_factory.mktemp("api-server")

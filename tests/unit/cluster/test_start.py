@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import io
+import os
+import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,8 +49,20 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = int(listener.getsockname()[1])
         monkeypatch.setattr(addresses, "PORTS", {port: "the API server"})
-        monkeypatch.setattr(addresses, "_holder", lambda: "")
+        monkeypatch.setattr(addresses, "_route", dict)
         yield port
+
+
+@pytest.fixture
+def own_network() -> Iterator[list[str]]:
+    """How a command is run in a network of its own, with a loopback."""
+    holder = subprocess.Popen(
+        ["unshare", "--net", "sh", "-c", "ip link set lo up; echo; exec cat"], stdin=-1, stdout=-1
+    )
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    yield ["nsenter", "--net", f"--target={holder.pid}"]
+    holder.communicate()
 
 
 def test_taken_port_is_named_with_its_owner(taken: int) -> None:
@@ -56,35 +72,41 @@ def test_taken_port_is_named_with_its_owner(taken: int) -> None:
 
 
 def test_taken_address_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The node's address may be a real interface's."""
+    """The node's address may be a real interface's; then it is not taken away either."""
     monkeypatch.setattr(addresses, "PORTS", {})
-    monkeypatch.setattr(addresses, "_holder", lambda: "eth7")
-    (found,) = addresses.obstacles(is_address_ours=True)
+    monkeypatch.setattr(addresses, "_route", lambda: {"dev": "eth7", "prefsrc": "10.0.2.15"})
+    (found,) = addresses.obstacles()
     assert found == "the node's address 10.0.2.15 is already on the interface eth7"
-
-
-def test_address_that_a_killed_run_left_is_in_nobodys_way(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run that was killed marks its address; without the mark it is somebody else's. `down` takes ours away."""
-    taken_away: list[str] = []
-    monkeypatch.setattr(addresses, "PORTS", {})
-    monkeypatch.setattr(addresses, "_holder", lambda: "lo")
-    monkeypatch.setattr(addresses, "give_back", lambda: taken_away.append("address"))
-    with pytest.raises(BenchError, match=r"10\.0\.2\.15 is already on the interface lo"):
-        supervisor.check_obstacles()
-    (cache / "run").mkdir()
-    (cache / "run/address-taken").touch()
-    supervisor.check_obstacles()
-    assert start.down() is False
-    assert taken_away == ["address"]
-    start.down()
-    assert taken_away == ["address"]
-
-
-def test_address_of_another_interface_is_not_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only what we put on loopback is ours to remove."""
-    monkeypatch.setattr(addresses, "_holder", lambda: "eth7")
     monkeypatch.setattr(addresses, "_ip", lambda *words, check=True: pytest.fail(f"ip {words}"))
-    addresses.give_back()
+    addresses.take_away_what_was_left()
+
+
+def test_address_that_a_killed_run_left_is_in_nobodys_way(own_network: list[str]) -> None:
+    """Whichever checkout it was of: a route like ours is nobody else's. `down` takes it away."""
+    left = "from tools.cluster import addresses; import os\nwith addresses.node_address(): os.kill(os.getpid(), 9)"
+    see = "from tools.cluster import addresses; print(addresses.obstacles(), bool(addresses._route()))"
+    down = f"from tools.cluster import addresses; addresses.take_away_what_was_left(); {see}"
+
+    def run(code: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*own_network, sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert run(left).returncode == -signal.SIGKILL
+    assert run(see).stdout == "[] True\n"
+    assert run(down).stdout == "[] False\n"
+
+
+def test_two_have_not_the_same_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second says so, and the first one's route stays."""
+    said: list[tuple[str, ...]] = []
+    monkeypatch.setattr(addresses, "ONE_ONLY", f"\0test-{os.getpid()}")
+    monkeypatch.setattr(addresses, "_route", lambda: {"dev": "lo", "prefsrc": "127.0.0.1"})
+    monkeypatch.setattr(addresses, "_ip", lambda *words, check=True: said.append(words))
+    with addresses.node_address():
+        with pytest.raises(BenchError, match="another cluster has the node's address"), addresses.node_address():
+            pytest.fail("there are two")
+        addresses.take_away_what_was_left()
+        assert [words[:2] for words in said] == [("route", "replace")]
+    assert [words[:2] for words in said] == [("route", "replace"), ("route", "del")]
 
 
 def test_second_cluster_is_refused(another: int) -> None:
@@ -127,8 +149,9 @@ def test_images_built_since_are_noticed(cache: Path, monkeypatch: pytest.MonkeyP
     assert start.has_newest_images()
 
 
-def test_nothing_to_end() -> None:
+def test_nothing_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ending what is not up is no error."""
+    monkeypatch.setattr(addresses, "_route", dict)
     assert start.down() is False
 
 
