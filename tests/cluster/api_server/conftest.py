@@ -16,8 +16,8 @@ import yaml
 from bulkhead.kube.client import Api, connect
 from bulkhead.kube.conditions import find
 from bulkhead.kube.kubeconfig import Choice
-from tests.cluster.api_server.asking import await_true
 from tests.cluster.chart.objects import CHART
+from tests.cluster.waiting import await_true
 from tools.cluster import BIN, addresses, control_plane, credentials
 from tools.cluster.credentials import Credentials
 

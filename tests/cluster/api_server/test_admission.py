@@ -22,8 +22,8 @@ from bulkhead.kube.errors import ApiRefused, Forbidden
 from bulkhead.kube.kubeconfig import Choice
 from bulkhead.kube.objects import apply, apply_status, collection_path, object_path
 from bulkhead.policy.model import API_VERSION
-from tests.cluster.api_server.asking import await_true
 from tests.cluster.chart.objects import NAMESPACE, Render
+from tests.cluster.waiting import await_true
 from tools.cluster import credentials
 from tools.cluster.credentials import Credentials, Identity
 

@@ -13,9 +13,9 @@ import pytest
 from bulkhead.kube.client import Api
 from bulkhead.kube.objects import collection_path
 from bulkhead.kube.reviews import ACCESS_REVIEWS, GROUP, RESOURCE
-from tests.cluster.api_server.asking import await_true
 from tests.cluster.api_server.test_admission import RBAC
 from tests.cluster.chart.objects import Render
+from tests.cluster.waiting import await_true
 from tools.cluster import BIN, control_plane, programs
 from tools.cluster.credentials import Credentials
 

@@ -35,8 +35,8 @@ from bulkhead.report.stream import Stream
 from bulkhead.v1.violations_pb2 import QueryRequest
 from bulkhead.v1.violations_pb2_grpc import ViolationsStub
 from tests.cluster.api_server import test_admission
-from tests.cluster.api_server.asking import await_true
 from tests.cluster.chart.objects import NAMESPACE, Render
+from tests.cluster.waiting import await_true
 from tests.unit.collector.running import IMPATIENT, Running
 from tests.unit.report.samples import entry
 

@@ -18,7 +18,7 @@ from bulkhead.kube.conditions import find
 from bulkhead.kube.objects import apply, apply_status, collection_path, object_path
 from bulkhead.policy.model import API_VERSION
 from bulkhead.policy.seen import Seen
-from tests.cluster.api_server.asking import await_true
+from tests.cluster.waiting import await_true
 
 NAMESPACE = "bulkhead-system"
 POLICY = object_path("SecurityPolicy", "default", "no-id")

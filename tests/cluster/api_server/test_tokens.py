@@ -23,10 +23,10 @@ from bulkhead.report.channel import Pems, TlsFiles, open_channel
 from bulkhead.settings import GrantLimits
 from bulkhead.v1.violations_pb2 import Filter, QueryRequest, SubscribeRequest
 from bulkhead.v1.violations_pb2_grpc import ViolationsStub
-from tests.cluster.api_server.asking import await_true
 from tests.cluster.api_server.relay import relay_to
 from tests.cluster.api_server.test_admission import PLACES, RBAC, ensure_namespace
 from tests.cluster.chart.objects import NAMESPACE, Render
+from tests.cluster.waiting import await_true
 from tests.unit.collector.certificates import Certificates, make_certificates
 from tests.unit.collector.running import HELLO, Running, batch, converse
 from tests.unit.report.samples import entry

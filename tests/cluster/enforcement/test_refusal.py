@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from bulkhead.kube.conditions import find
 from bulkhead.policy.locate import documents
 from tests.cluster.enforcement.shop import Shop
+from tests.cluster.waiting import await_true
 from tools.cluster.cluster import Cluster
 from tools.vm import CHECKOUT
 
@@ -20,16 +20,15 @@ EXAMPLES = sorted((CHECKOUT / "examples").glob("*.yaml"))
 VALID = sorted((CHECKOUT / "tests/corpus/valid").glob("*.yaml"))
 
 
-def complains(shop: Shop, *expected: str) -> None:
-    """Wait until the node complains of exactly these objects: the agent may be later than the controller."""
-    deadline = time.monotonic() + 60
-    while True:
-        state = json.loads(shop.cluster.kubectl("get", "nodestate", shop.cluster.node, "-o", "json"))
-        found = state["status"].get("failures", [])
-        if tuple(failure["object"] for failure in found) == expected:
-            return
-        assert time.monotonic() < deadline, found
-        time.sleep(0.5)
+def complained_of(shop: Shop) -> list[str]:
+    """The objects of which the node complains."""
+    state = json.loads(shop.cluster.kubectl("get", "nodestate", shop.cluster.node, "-o", "json"))
+    return [failure["object"] for failure in state["status"].get("failures", [])]
+
+
+def await_complaints(shop: Shop, *expected: str) -> None:
+    """Until the node complains of exactly these objects: the agent may be later than the controller."""
+    await_true(lambda: complained_of(shop) == list(expected), lambda: complained_of(shop))
 
 
 def test_a_refused_version_is_told_and_the_good_one_stays(shop: Shop) -> None:
@@ -45,7 +44,7 @@ def test_a_refused_version_is_told_and_the_good_one_stays(shop: Shop) -> None:
     assert f"Generation {good['metadata']['generation']} stays enforced" in condition["message"]
     shop.kubectl("wait", "--for=create", "event", "--all", "--timeout=60s")
     assert "spec.exec.rules[0].paths[0]" in shop.kubectl("describe", "secpol", "web")
-    complains(shop, "SecurityPolicy shop/web")
+    await_complaints(shop, "SecurityPolicy shop/web")
     assert shop.act("web", "/usr/bin/dpkg", "--version").denied
     assert shop.act("web", "/usr/bin/id").status == 0
 
@@ -53,7 +52,7 @@ def test_a_refused_version_is_told_and_the_good_one_stays(shop: Shop) -> None:
 def test_a_mended_policy_is_accepted_again(shop: Shop) -> None:
     """The condition turns, and the node has nothing to complain of."""
     shop.kubectl("wait", "secpol/web", "--for=condition=Accepted", "--timeout=60s")
-    complains(shop)
+    await_complaints(shop)
 
 
 @pytest.mark.parametrize("path", [*EXAMPLES, *VALID], ids=lambda path: path.stem)

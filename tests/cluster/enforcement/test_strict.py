@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
 
+from tests.cluster import waiting
 from tests.cluster.enforcement.install import NAMESPACE
 from tests.cluster.enforcement.shop import IMAGE, Shop, pod
 from tests.cluster.enforcement.test_denials import TOKEN
@@ -20,13 +21,7 @@ LABEL = "bulkhead.dev/start"
 WEB, FREE = ("", "web"), ("-free", "free")  # what a pod's name ends with, and its label
 PATIENCE_S = 300.0
 
-
-def await_true(what: Callable[[], bool], otherwise: Callable[[], object]) -> None:
-    """Until it is so."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not what():
-        assert time.monotonic() < deadline, otherwise()
-        time.sleep(0.5)
+await_true = partial(waiting.await_true, patience_s=PATIENCE_S)
 
 
 def strictness(cluster: Cluster) -> dict[str, Any] | None:
