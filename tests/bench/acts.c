@@ -1,15 +1,23 @@
 /*
  * Does one act many times, in a cgroup and perhaps under an AppArmor profile, and prints the least nanoseconds an act of
- * several rounds. In a virtual machine whose clock counts instructions a nanosecond is an instruction.
+ * several rounds. In a virtual machine whose clock counts instructions a nanosecond is an instruction. A round should be
+ * shorter than the 4,000,000 instructions between two ticks of the kernel's clock: then there are rounds without one.
  *
  * acts CGROUP PROFILE ACT COUNT ROUNDS [PATH]      PROFILE "-": none
  *
  * ACT: open     open and close PATH
  *      each     open and close PATH/00000000, PATH/00000001, ...: a file of its own each time
- *      deep     the same for PATH/00000000/a/b/c/f, ...: four directories of its own each time
+ *      long     the same with names of 32 bytes
+ *      deep     the same for PATH/00000000/a/b/c/d/e/g/h/i/j/f, ...: ten directories of its own each time
+ *      refused  open PATH/00000000, ..., each of which fails
+ *      create   create PATH.new, close and unlink it
+ *      rename   PATH.old to PATH.moved and, the next time, back
+ *      chmod    of PATH, to another mode each time
  *      pread    read one byte of PATH, which is open
+ *      pwrite   write one byte to it
  *      capable  sethostname(2) with a length that is refused after the capability was checked
- *      exec     a child that executes this program, and is waited for
+ *      fork     a child by vfork(2) that exits, and is waited for
+ *      exec     the same, but it executes this program, which exits
  *      connect  connect by TCP on loopback, accept, close
  *      stdin    open each path that is read from stdin, one a line (COUNT, ROUNDS ignored, nothing printed)
  */
@@ -20,12 +28,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 static const char *path, *self;
+static char new_path[512], old_path[512], moved_path[512];
 static int opened, listener;
 static struct sockaddr_in address = { .sin_family = AF_INET };
 
@@ -59,22 +69,52 @@ static void act_open(unsigned i)
 	open_close(path);
 }
 
-static void act_numbered(unsigned i, const char *rest)
+static const char *numbered(unsigned i, const char *rest)
 {
-	char name[256];
+	static char name[512];
 
 	snprintf(name, sizeof(name), "%s/%08u%s", path, i, rest);
-	open_close(name);
+	return name;
 }
 
 static void act_each(unsigned i)
 {
-	act_numbered(i, "");
+	open_close(numbered(i, ""));
+}
+
+static void act_long(unsigned i)
+{
+	open_close(numbered(i, "-is-a-name-of-32-bytes.x"));
 }
 
 static void act_deep(unsigned i)
 {
-	act_numbered(i, "/a/b/c/f");
+	open_close(numbered(i, "/a/b/c/d/e/g/h/i/j/f"));
+}
+
+static void act_refused(unsigned i)
+{
+	check(open(numbered(i, ""), O_RDONLY) < 0, "an open that should fail");
+}
+
+static void act_create(unsigned i)
+{
+	int fd = open(new_path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+
+	(void)i;
+	check(fd >= 0, new_path);
+	close(fd);
+	check(unlink(new_path) == 0, new_path);
+}
+
+static void act_rename(unsigned i)
+{
+	check(rename(i & 1 ? moved_path : old_path, i & 1 ? old_path : moved_path) == 0, old_path);
+}
+
+static void act_chmod(unsigned i)
+{
+	check(chmod(path, i & 1 ? 0644 : 0600) == 0, path);
 }
 
 static void act_pread(unsigned i)
@@ -85,23 +125,45 @@ static void act_pread(unsigned i)
 	check(pread(opened, &byte, 1, 0) == 1, path);
 }
 
+static void act_pwrite(unsigned i)
+{
+	(void)i;
+	check(pwrite(opened, "t", 1, 0) == 1, path);
+}
+
 static void act_capable(unsigned i)
 {
 	(void)i;
 	check(syscall(SYS_sethostname, "", -1) < 0, "sethostname");
 }
 
+static void wait_for(pid_t child)
+{
+	int status;
+
+	check(child > 0 && waitpid(child, &status, 0) == child && status == 0, self);
+}
+
+static void act_fork(unsigned i)
+{
+	pid_t child = vfork();
+
+	(void)i;
+	if (!child)
+		_exit(0);
+	wait_for(child);
+}
+
 static void act_exec(unsigned i)
 {
 	pid_t child = vfork();
-	int status;
 
 	(void)i;
 	if (!child) {
 		execl(self, self, (char *)NULL);
 		_exit(2);
 	}
-	check(child > 0 && waitpid(child, &status, 0) == child && status == 0, self);
+	wait_for(child);
 }
 
 static void act_connect(unsigned i)
@@ -143,8 +205,10 @@ static const struct {
 	const char *name;
 	void (*act)(unsigned i);
 } acts[] = {
-	{ "open", act_open },       { "each", act_each }, { "deep", act_deep },       { "pread", act_pread },
-	{ "capable", act_capable }, { "exec", act_exec }, { "connect", act_connect },
+	{ "open", act_open },       { "each", act_each },     { "long", act_long },       { "deep", act_deep },
+	{ "refused", act_refused }, { "create", act_create }, { "rename", act_rename },   { "chmod", act_chmod },
+	{ "pread", act_pread },     { "pwrite", act_pwrite }, { "capable", act_capable }, { "connect", act_connect },
+	{ "fork", act_fork },       { "exec", act_exec },
 };
 
 static uint64_t now_ns(void)
@@ -158,12 +222,13 @@ static uint64_t now_ns(void)
 static void measure(void (*act)(unsigned i), unsigned count, unsigned rounds)
 {
 	uint64_t least = UINT64_MAX;
+	unsigned number = 0; /* goes on from round to round: each can have files of its own */
 
 	while (rounds--) {
 		uint64_t began = now_ns(), took;
 
 		for (unsigned i = 0; i < count; i++)
-			act(i);
+			act(number++);
 		took = now_ns() - began;
 		if (took < least)
 			least = took;
@@ -181,7 +246,10 @@ int main(int argc, char **argv)
 	self = argv[0];
 	path = argc > 6 ? argv[6] : "";
 	listen_on_loopback();
-	opened = *path ? open(path, O_RDONLY) : -1;
+	opened = *path ? open(path, O_RDWR) : -1; /* a directory is not: no act needs that */
+	snprintf(new_path, sizeof(new_path), "%s.new", path);
+	snprintf(old_path, sizeof(old_path), "%s.old", path);
+	snprintf(moved_path, sizeof(moved_path), "%s.moved", path);
 	snprintf(procs, sizeof(procs), "%s/cgroup.procs", argv[1]);
 	write_text(procs, "0");
 	if (strcmp(argv[2], "-")) {

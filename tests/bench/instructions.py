@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,35 +21,62 @@ from bulkhead.enforcement.sets import wait_for_programs
 from bulkhead.kernel.bundles import bundle_for_this_kernel
 from bulkhead.kernel.instance import load_instance
 from bulkhead.node import cgroups
-from tests.bench import situations
-from tests.kernel.enforcement.box import Bench
+from bulkhead.policy.rules import PolicyRules
+from tests.bench import prepared, situations
+from tests.kernel.enforcement.box import Bench, Box, rules_of
 
 ROOT = Path("/tmp/bench")
-FEW, MANY = 10, 1000
-PLAIN, DEEP = 400, 150
+FILE_RULES = {"policy_few": 10, "policy_many": 1_000, "policy_most": 10_000}
+KNOWN = "directory/file"
 
 
 @dataclass(frozen=True)
 class Act:
-    """An act of acts.c, how often it is done in a round, and how many rounds there are."""
+    """An act of acts.c, how often it is done in a round, how many rounds there are, and where.
+
+    A round is shorter than the time between two ticks of the kernel's clock, so that the least of several has none.
+    `path` is one of `situations.make_files`, where each time another file is meant, or lies below ROOT.
+    """
 
     name: str
     count: int
-    rounds: int = 10
+    rounds: int
+    path: str = KNOWN
+
+    @property
+    def times(self) -> int:
+        """Of all rounds together."""
+        return self.count * self.rounds
 
 
-REPEATED = (
-    Act("open", 2000),
-    Act("pread", 5000),
-    Act("capable", 5000),
-    Act("connect", 60),
-    Act("exec", 10),
-)
-FIRST = (Act("each", PLAIN, 1), Act("deep", DEEP, 1))  # more rounds would not be the first time
+EACH = Act("each", 100, 4, "plain")
+LONG = Act("long", 100, 4, "long")
+DEEP = Act("deep", 20, 3, "deep")
+REFUSED = Act("refused", 25, 4, situations.REFUSED.name)
+FIRST = {"each": EACH, "again": EACH, "long": LONG, "deep": DEEP}
+ACTS = {
+    "open": Act("open", 200, 10),
+    **FIRST,
+    "create": Act("create", 50, 20),
+    "rename": Act("rename", 100, 10),
+    "chmod": Act("chmod", 200, 10),
+    "pread": Act("pread", 500, 10),
+    "pwrite": Act("pwrite", 500, 10),
+    "capable": Act("capable", 1000, 10),
+    "connect": Act("connect", 5, 60),
+    "fork": Act("fork", 1, 200),
+    "exec": Act("exec", 1, 100),
+}
 
 
-def perform(act: Act, cgroup: Path, path: Path, profile: str = "-") -> float:
-    """Instructions an act."""
+def policies() -> dict[str, list[PolicyRules]]:
+    """What each situation with a policy is under."""
+    return {title: rules_of(*situations.our_policies(files)) for title, files in FILE_RULES.items()}
+
+
+def perform(act: Act, cgroup: Path, files: Path, profile: str = "-") -> float:
+    """Instructions an act; `files` are what was made for the situation."""
+    path = (files if act in FIRST.values() else ROOT) / act.path
     command = [str(ROOT / "acts"), str(cgroup), profile, act.name, str(act.count), str(act.rounds), str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     if done.returncode:
@@ -58,20 +85,53 @@ def perform(act: Act, cgroup: Path, path: Path, profile: str = "-") -> float:
 
 
 def measure(title: str, cgroup: Path, profile: str = "-") -> dict[str, float]:
-    """Every act once in a situation."""
+    """Every act that is allowed, once in a situation."""
     began = time.perf_counter()
-    folders = situations.make_files(ROOT / f"files-{title}", PLAIN, DEEP)
-    known = ROOT / "directory/file"
-    costs = {act.name: perform(act, cgroup, known, profile) for act in REPEATED}
-    costs |= first_time(cgroup, folders, profile)
-    print(f"bench: {title}: {costs} ({time.perf_counter() - began:.1f} guest seconds)", file=sys.stderr, flush=True)
+    costs = {name: perform(act, cgroup, files_of(title), profile) for name, act in ACTS.items()}
+    say(f"{title}: {costs} ({time.perf_counter() - began:.1f} guest seconds)")
     return costs
 
 
-def first_time(cgroup: Path, folders: tuple[Path, Path], profile: str = "-") -> dict[str, float]:
-    """Each file of folders that `make_files` made, once, and then the first folder's once more."""
-    costs = {act.name: perform(act, cgroup, folder, profile) for act, folder in zip(FIRST, folders, strict=True)}
-    return costs | {"again": perform(FIRST[0], cgroup, folders[0], profile)}
+def say(text: str) -> None:
+    """Progress."""
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+def files_of(title: str) -> Path:
+    """Where a situation's own files are."""
+    return ROOT / f"files-{title}"
+
+
+def denied(cgroup: Path, profile: str = "-") -> dict[str, float]:
+    """What policies forbid, tried where nobody tells of it."""
+    costs = [perform(REFUSED, cgroup, ROOT, profile) for _ in range(3)]
+    say(f"denied: {costs}")
+    return {"denied": costs[-1]}
+
+
+def denied_and_told(box: Box) -> dict[str, float]:
+    """The same where each is told of: one event each time, as each process is another subject.
+
+    By the third time the files have memory.
+    """
+    costs = []
+    for _ in range(3):
+        costs.append(perform(REFUSED, box.cgroup.path, ROOT))
+        told = len(box.violations())
+        if told != REFUSED.times:
+            raise RuntimeError(f"of {REFUSED.times} denied opens {told} were told of")
+    say(f"denied: {costs}")
+    return {"denied": costs[-1]}
+
+
+Context = Callable[[], AbstractContextManager[None]]
+WITHOUT_OURS: dict[str, tuple[Context, str]] = {
+    "warm_up": (nullcontext, "-"),  # not reported: a machine that has just started does more for the same act
+    "baseline": (nullcontext, "-"),
+    "apparmor": (lambda: situations.apparmor(FILE_RULES["policy_few"]), situations.PROFILE),
+    "empty_file_open": (lambda: situations.empty_programs(["file_open"]), "-"),
+    "empty_all": (lambda: situations.empty_programs(situations.our_hooks()), "-"),
+}
 
 
 @contextmanager
@@ -86,52 +146,65 @@ def plain_cgroup() -> Iterator[Path]:
 
 def without_ours(cgroup: Path) -> dict[str, dict[str, float]]:
     """Nothing loaded, AppArmor, empty programs on file_open and on all hooks of ours."""
-    settings: list[tuple[str, AbstractContextManager[None], str]] = [
-        ("warm_up", nullcontext(), "-"),  # not reported: a machine that has just started does more for the same act
-        ("baseline", nullcontext(), "-"),
-        ("apparmor", situations.apparmor(FEW), situations.PROFILE),
-        ("empty_file_open", situations.empty_programs(["file_open"]), "-"),
-        ("empty_all", situations.empty_programs(situations.our_hooks()), "-"),
-    ]
     costs = {}
-    for title, context, profile in settings:
-        with context:
-            costs[title] = measure(title, cgroup, profile)
+    for title, (context, profile) in WITHOUT_OURS.items():
+        with context():
+            costs[title] = measure(title, cgroup, profile) | denied(cgroup, profile)
         wait_for_programs()
     return costs
 
 
-def with_ours(cgroup: Path) -> dict[str, dict[str, float]]:
+def with_ours(cgroup: Path, ready: prepared.Prepared) -> dict[str, dict[str, float]]:
     """Ours loaded: without a policy, and under small and large ones. And what loading costs."""
     began = time.perf_counter()
     instance = load_instance(bundle_for_this_kernel(ROOT / "bundles"))
     loading = {"load": (time.perf_counter() - began) * 1e9}
-    bench = Bench(instance)
-    costs = {"loading": loading, "no_policy": measure("no_policy", cgroup)}
-    for title, rules in (("policy_few", FEW), ("policy_many", MANY)):
-        with bench.box(situations.our_policy(rules)) as box:
-            costs[title] = measure(title, box.cgroup.path)
-            if told := box.violations():
-                raise RuntimeError(f"an act that should be allowed was not: {told[0]}")
-            if (
-                title == "policy_many"
-            ):  # what the former policy's container opened; inodes have memory, of another epoch
-                costs["policy_changed"] = first_time(box.cgroup.path, situations.folders_in(ROOT / "files-policy_few"))
+    say(f"loaded by {loading['load'] / 1e9:.2f} thousand million instructions")
+    bench = Bench(instance, ready.build)
+    costs = {"loading": loading, "no_policy": measure("no_policy", cgroup) | denied(cgroup)}
+    for title in FILE_RULES:
+        with bench.box(*ready.rules[title]) as box:
+            costs[title] = under_policy(title, box)
+            if title == "policy_many":  # what the former policy's container opened has memory, of another epoch
+                again = files_of("policy_few")
+                costs["policy_changed"] = {name: perform(act, box.cgroup.path, again) for name, act in FIRST.items()}
     bench.instance.close()
     return costs
 
 
-def main() -> None:
+def under_policy(title: str, box: Box) -> dict[str, float]:
+    """Every act in a container under a policy, of which those are told of that are denied, and only those."""
+    costs = measure(title, box.cgroup.path)
+    if told := box.violations():
+        raise RuntimeError(f"an act that should be allowed was not: {told[0]}")
+    return costs | denied_and_told(box)
+
+
+def make_files(titles: Iterable[str]) -> None:
+    """What all acts are done to.
+
+    Each situation's own files are made before anything is done: one that got the place in memory of one that is gone
+    would pass for known.
+    """
+    known = ROOT / KNOWN
+    known.parent.mkdir(parents=True)
+    known.write_text("text\n")
+    Path(f"{known}.old").write_text("text\n")
+    situations.make_refused(REFUSED.times)
+    for title in titles:
+        situations.make_files(files_of(title), EACH.times, DEEP.times)
+
+
+def main(arguments: Iterable[str]) -> None:
     """Measure everything."""
-    acts = Path(sys.argv[1])
-    (ROOT / "directory").mkdir(parents=True)
-    (ROOT / "directory/file").write_text("text\n")
+    acts, prepared_file = map(Path, arguments)
+    make_files([*WITHOUT_OURS, "no_policy", *FILE_RULES])
     shutil.copy2(acts, ROOT / "acts")
     with plain_cgroup() as cgroup:
-        costs = without_ours(cgroup) | with_ours(cgroup)
+        costs = without_ours(cgroup) | with_ours(cgroup, prepared.read(prepared_file))
     result = {"kernel": os.uname().release, "costs": costs}
     Path(os.environ["BULKHEAD_RESULTS"], "instructions.json").write_text(json.dumps(result))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -26,9 +26,9 @@ _OPERATIONS = (Operation.READ, Operation.WRITE, Operation.CREATE)
 _RULES_A_POLICY = 1_000
 
 
-def ordinary_rules(count: int) -> list[PolicyRules]:
-    """`count` rules on files, the same each time."""
-    chance = random.Random(count)
+def ordinary_rules(count: int, variant: int = 0) -> list[PolicyRules]:
+    """`count` rules on files, the same each time; others in each variant."""
+    chance = random.Random(count + 1_000_003 * variant)
     rules = [_rule(chance, number) for number in range(count)]
     return [PolicyRules(paths=tuple(rules[at : at + _RULES_A_POLICY])) for at in range(0, count, _RULES_A_POLICY)]
 

@@ -7,6 +7,7 @@ step: `instructions` measures in them.
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,7 +21,20 @@ from tests.kernel.enforcement.box import policy
 
 FUNCTION_KIND = 12  # BTF_KIND_FUNC
 PROFILE = "bulkhead-bench"
-COVERED = "/tmp/bench/covered-{}/**"  # the files of the acts lie beside it
+COVERED = "/tmp/bench/covered-{}/**"  # the files of the acts that are allowed lie beside it
+REFUSED = Path("/tmp/bench/covered-0")  # those of the act that is not
+OPERATIONS = "[Read, Write, Create, Delete, Rename, Link, Attributes]"
+RULES_A_POLICY = 5_000  # a document may have a mebibyte
+OTHER_RULES = """  exec:
+    rules: [{name: x, action: Deny, paths: [/tmp/bench/covered-0/**]}]
+  capabilities:
+    rules: [{name: c, action: Deny, names: [CHOWN]}]
+  network:
+    egress:
+      rules: [{name: n, action: Deny, to: [{cidr: 127.0.0.1/32}], ports: [{protocol: TCP, port: 9}]}]
+"""
+LONG = "-is-a-name-of-32-bytes.x"  # as in acts.c
+LEVELS = "a/b/c/d/e/g/h/i/j"  # the same: with the number that is above them, ten
 
 
 @contextmanager
@@ -51,24 +65,18 @@ def _is_there(program: Program) -> bool:
     return True
 
 
-def our_policy(files: int) -> str:
-    """A policy with so many rules about files, and one about each other kind of access."""
+def our_policies(files: int) -> list[str]:
+    """Policies with so many rules about files, the first with one about each other kind of access as well."""
+    starts = range(0, files, RULES_A_POLICY)
+    return [_policy(start, min(start + RULES_A_POLICY, files), OTHER_RULES if not start else "") for start in starts]
+
+
+def _policy(first: int, end: int, others: str) -> str:
     rules = "".join(
-        f"    - {{name: r{number}, action: Deny, operations: [Read, Write, Create],"
-        f' paths: ["{COVERED.format(number)}"]}}\n'
-        for number in range(files)
+        f'    - {{name: r{number}, action: Deny, operations: {OPERATIONS}, paths: ["{COVERED.format(number)}"]}}\n'
+        for number in range(first, end)
     )
-    return policy(f"""  files:
-    rules:
-{rules}
-  exec:
-    rules: [{{name: x, action: Deny, paths: [/tmp/bench/covered-0/**]}}]
-  capabilities:
-    rules: [{{name: c, action: Deny, names: [CHOWN]}}]
-  network:
-    egress:
-      rules: [{{name: n, action: Deny, to: [{{cidr: 127.0.0.1/32}}], ports: [{{protocol: TCP, port: 9}}]}}]
-""")
+    return policy(f"  files:\n    rules:\n{rules}{others}", name=f"p{first}")
 
 
 def apparmor_profile(files: int) -> str:
@@ -96,23 +104,23 @@ def apparmor(files: int) -> Iterator[None]:
         subprocess.run([*parser, "--remove"], input=text, check=True, timeout=120)
 
 
-def folders_in(root: Path) -> tuple[Path, Path]:
-    """Where plain files are, and where deep directories."""
-    return root / "plain", root / "deep"
-
-
-def make_files(root: Path, plain: int, deep: int) -> tuple[Path, Path]:
-    """A folder of `plain` files, and one of `deep` directories with a file four levels down; none was opened before.
+def make_files(root: Path, files: int, deep: int) -> None:
+    """Folders "plain" and "long" of so many files, and "deep" of directories with a file ten levels down.
 
     Each file is made without being opened (mknod), so that nothing knows it.
     """
-    folders = folders_in(root)
-    for folder in folders:
-        folder.mkdir(parents=True)
-    for number in range(plain):
-        os.mknod(folders[0] / f"{number:08}", 0o100644)
+    for name, ending in (("plain", ""), ("long", LONG)):
+        (root / name).mkdir(parents=True)
+        for number in range(files):
+            os.mknod(root / name / f"{number:08}{ending}", stat.S_IFREG | 0o644)
     for number in range(deep):
-        last = folders[1] / f"{number:08}/a/b/c"
+        last = root / "deep" / f"{number:08}" / LEVELS
         last.mkdir(parents=True)
-        os.mknod(last / "f", 0o100644)
-    return folders
+        os.mknod(last / "f", stat.S_IFREG | 0o644)
+
+
+def make_refused(files: int) -> None:
+    """What policies forbid: sockets, since the kernel itself refuses to open those, right behind the hook."""
+    REFUSED.mkdir(parents=True)
+    for number in range(files):
+        os.mknod(REFUSED / f"{number:08}", stat.S_IFSOCK | 0o644)

@@ -13,6 +13,7 @@ from typing import Any
 
 from bulkhead.agent.names import EnforcerNames
 from bulkhead.agent.pump import Pump
+from bulkhead.enforcement.building import Build, build_at_once
 from bulkhead.enforcement.enforcer import Enforcer
 from bulkhead.enforcement.records import Records
 from bulkhead.kernel.instance import Instance
@@ -62,16 +63,16 @@ class Kept:
 class Bench:
     """One loaded instance for many boxes."""
 
-    def __init__(self, instance: Instance) -> None:
+    def __init__(self, instance: Instance, build: Build = build_at_once) -> None:
         self.instance = instance
-        self.enforcer = Enforcer(instance, Records(None))
+        self.enforcer = Enforcer(instance, Records(None), build)
         self.kept = Kept()
         self.reporter = Reporter(EnforcerNames(self.enforcer), NodeIdentity("guest", "boot"), [self.kept])
         self.pump = Pump(instance, self.reporter)
 
     @contextmanager
-    def box(self, *policies: str, of_node: bool = False) -> Iterator[Box]:
-        """A cgroup under some policies (YAML): a container's, or one of the node's own."""
+    def box(self, *policies: str | PolicyRules, of_node: bool = False) -> Iterator[Box]:
+        """A cgroup under some policies (YAML, or their rules): a container's, or one of the node's own."""
         name = f"box-{os.getpid()}-{next(_numbers)}"
         cgroup = cgroups.create(cgroups.mount_point() / name)
         box = Box(self, cgroup, of_node)
@@ -94,7 +95,7 @@ class Box:
         pid = 1 if of_node else os.getpid()
         self._container = Container(cgroup.path.name, cgroup.path, cgroup.id, pid=pid, of_node=of_node)
 
-    def apply(self, *policies: str, alone: bool = False) -> bool:
+    def apply(self, *policies: str | PolicyRules, alone: bool = False) -> bool:
         """Put it under these policies, or it alone and none below it; whether anything changed."""
         return self._bench.enforcer.enforce(replace(self._container, alone=alone), rules_of(*policies))
 
@@ -128,11 +129,14 @@ def entering(cgroup: Path) -> list[str]:
     return [str(compiled("enter")), str(cgroup)]
 
 
-def rules_of(*policies: str) -> list[PolicyRules]:
-    """The rules of policy documents, all of which must be good."""
+def rules_of(*policies: str | PolicyRules) -> list[PolicyRules]:
+    """The rules of policy documents, all of which must be good. What is rules already stays so."""
     rules = []
-    for text in policies:
-        parsed = parse_text(text, "test")
+    for each in policies:
+        if isinstance(each, PolicyRules):
+            rules.append(each)
+            continue
+        parsed = parse_text(each, "test")
         assert not parsed.problems, parsed.problems
         rules += [resolve(policy) for policy in parsed.policies]
     return rules
