@@ -27,7 +27,7 @@ def cases() -> dict[Path, str]:
     for storage in (False, True):
         name = "with" if storage else "without"
         files[GOLDEN / f"render/{name}_cgroup_storage.c"] = render(
-            Parameters(cgroup_storage=storage, idmapped_setattr=storage)
+            Parameters(cgroup_storage=storage, idmapped_setattr=storage, task_from_pid=storage)
         )
     return files
 

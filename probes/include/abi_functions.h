@@ -20,6 +20,12 @@ enum linked {
 	LINKED_WALK_DOWN = 0x7e03,
 	LINKED_WRITE_ELEMENT = 0x7e04,
 };
+
+/* Functions of the kernel (kfuncs), called by these numbers in place of the ids that they have in its BTF. */
+enum kernel_function {
+	KERNEL_FUNCTION_TASK_FROM_PID = 0x7d01,
+	KERNEL_FUNCTION_TASK_RELEASE = 0x7d02,
+};
 #define ELEMENT_BYTES 16u /* struct element, the argument of step() */
 #define REST_BYTES 24u    /* struct rest, the argument of step_piece() */
 #define SEEKER_BYTES 16u  /* struct seeker, the argument of find_subject() */

@@ -50,6 +50,8 @@ static void *(*task_storage)(void *map, struct task_struct *task, void *value, u
 static struct task_struct *(*current_task_struct)(void) = (void *)158;
 static long (*loop)(u32 times, void *callback, void *context, u64 flags) = (void *)181;
 static void *(*cgroup_storage)(void *map, struct cgroup *cgroup, void *value, u64 flags) = (void *)210;
+static struct task_struct *(*task_from_pid)(int pid) = (void *)KERNEL_FUNCTION_TASK_FROM_PID;
+static void (*task_release)(struct task_struct *task) = (void *)KERNEL_FUNCTION_TASK_RELEASE;
 
 #define STORAGE_CREATE 1ull /* BPF_LOCAL_STORAGE_GET_F_CREATE */
 #define NO_EXIST 1ull       /* BPF_NOEXIST */

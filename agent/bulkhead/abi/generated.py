@@ -189,6 +189,13 @@ class Linked(IntEnum):
     WRITE_ELEMENT = 32260
 
 
+class KernelFunction(IntEnum):
+    """enum kernel_function."""
+
+    TASK_FROM_PID = 32001
+    TASK_RELEASE = 32002
+
+
 class LayerKind(IntEnum):
     """enum layer_kind."""
 
@@ -944,6 +951,7 @@ __all__ = [
     "HOME_IS_NODE",
     "InodeMemory",
     "Instance",
+    "KernelFunction",
     "Known",
     "Layer",
     "LayerKey",

@@ -17,7 +17,16 @@ from bulkhead.kernel.bundle import Bundle, bundle_key, write_bundle
 from bulkhead.kernel.headers import read_types, write_headers
 from bulkhead.kernel.kernel_btf import KernelTypes
 from bulkhead.kernel.linker import link
-from bulkhead.kernel.plan import FUNCTIONS, PROGRAMS, Parameters, Program, probes_directory, programs_for, render
+from bulkhead.kernel.plan import (
+    FUNCTIONS,
+    KERNEL_FUNCTIONS,
+    PROGRAMS,
+    Parameters,
+    Program,
+    probes_directory,
+    programs_for,
+    render,
+)
 
 _IDMAPPED_SETATTR_PARAMETERS = 3
 _TIMEOUT_S = 300  # 1.5 s on a machine of its own, 30 s in an emulated one
@@ -58,6 +67,7 @@ def parameters_of(types: KernelTypes, bpf_lsm: bool = True) -> Parameters:
         idmapped_setattr=types.parameters(setattr_program.target) == _IDMAPPED_SETATTR_PARAMETERS,
         layers_have_paths=types.has_member("backing_file", "user_path"),
         direct_file_path=types.has_direct_member("file", "f_path"),
+        task_from_pid=types.function("bpf_task_from_pid") is not None,
         bpf_lsm=bpf_lsm,
     )
 
@@ -78,7 +88,9 @@ def _compile(btf: Path, out: Path, bpf_lsm: bool) -> None:
         os.chdir(empty)
         os.environ["BCC_KERNEL_SOURCE"] = str(tree)
         compiled = _run_bcc(render(parameters))
-    programs = tuple(link(program, compiled) for program in programs_for(bpf_lsm) if _is_there(program, types))
+    of_kernel = {number: types.function(name) for number, name in KERNEL_FUNCTIONS.items()}
+    there = [program for program in programs_for(bpf_lsm) if _is_there(program, types)]
+    programs = tuple(link(program, compiled, of_kernel) for program in there)
     write_bundle(Bundle(bundle_key(btf, bpf_lsm), parameters, programs), out)
 
 

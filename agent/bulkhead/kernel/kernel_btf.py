@@ -122,14 +122,18 @@ class KernelTypes:
 
     def parameters(self, function: str) -> int | None:
         """How many parameters a function has; None where the kernel has no such function."""
-        prototype = self._functions.get(function)
-        return None if prototype is None else self.at(prototype).members
+        found = self.function(function)
+        return None if found is None else self.at(self.at(found).size_or_type).members
+
+    def function(self, name: str) -> int | None:
+        """The type id of a function; None where the kernel has no such function."""
+        return self._functions.get(name)
 
     @cached_property
     def _functions(self) -> dict[str, int]:
-        """The prototype of each function, by name."""
-        every = (self.at(type_id) for type_id in range(1, len(self._starts)))
-        return {found.name: found.size_or_type for found in every if found.kind == FUNCTION}
+        """The type id of each function, by name."""
+        every = ((type_id, self.at(type_id)) for type_id in range(1, len(self._starts)))
+        return {found.name: type_id for type_id, found in every if found.kind == FUNCTION}
 
     def _members(self, parent: Type) -> Iterator[Member]:
         if parent.kind not in (STRUCT, UNION):

@@ -1,7 +1,8 @@
 """Joins what bcc compiled function by function into whole programs, with maps by identifier.
 
 bcc gives each function's instructions on their own. Calls and callbacks carry numbers (`abi.Linked`), map references
-carry identifiers (`abi.MAPS`); both are resolved here, purely, except that a map stays a name until it exists.
+carry identifiers (`abi.MAPS`), functions of the kernel numbers (`abi.KernelFunction`). All are resolved here, purely,
+except that a map stays a name until it exists.
 Instruction encoding: Documentation/bpf/standardization/instruction-set.rst. Next step: `bulkhead.kernel.bundle`.
 """
 
@@ -12,14 +13,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 
+from bulkhead.abi import KernelFunction
 from bulkhead.errors import InternalError
-from bulkhead.kernel.plan import FUNCTIONS, Program
+from bulkhead.kernel.plan import FUNCTIONS, KERNEL_FUNCTIONS, Program
 
 INSTRUCTION = struct.Struct("<BBhi")
 _CALL = 0x85
 _LOAD_64 = 0x18
 _PSEUDO_MAPS = (1, 2)  # a map, its value
 _PSEUDO_CALL = 1
+_PSEUDO_KERNEL_CALL = 2
 _PSEUDO_FUNCTION = 4
 
 _BY_NUMBER = {int(function.number): function for function in FUNCTIONS}
@@ -60,13 +63,19 @@ def decode(code: bytes) -> list[Instruction]:
     return [Instruction(*INSTRUCTION.unpack_from(code, at)) for at in range(0, len(code), INSTRUCTION.size)]
 
 
-def link(program: Program, compiled: Mapping[str, bytes]) -> LinkedProgram:
-    """The program with every function that it reaches; `compiled` has each function's code by name."""
+def link(
+    program: Program, compiled: Mapping[str, bytes], of_kernel: Mapping[KernelFunction, int | None]
+) -> LinkedProgram:
+    """The program with every function that it reaches.
+
+    `compiled` has each function's code by name, `of_kernel` the type id of each of the kernel's, or None.
+    """
     parts = _reachable(program.name, compiled)
     lengths = [len(part) for part in parts.values()]
     starts = dict(zip(parts, accumulate(lengths, initial=0), strict=False))
     for name, part in parts.items():
         _resolve_calls(part, starts, starts[name])
+        _resolve_kernel_calls(part, of_kernel)
     instructions = [instruction for part in parts.values() for instruction in part]
     maps = tuple(
         (index, instruction.immediate)
@@ -87,6 +96,8 @@ def _reachable(name: str, compiled: Mapping[str, bytes]) -> dict[str, list[Instr
         if current not in compiled:
             raise InternalError(f"probe function {current} was not compiled; nothing was loaded")
         parts[current] = decode(compiled[current])
+        if any(each.opcode == _CALL and each.source == _PSEUDO_CALL for each in parts[current]):
+            raise InternalError(f"probe function {current} calls one outside (memcmp?); nothing was loaded")
         wanted += [callee for _, callee in _references(parts[current])]
     return parts
 
@@ -113,3 +124,14 @@ def _resolve_calls(part: list[Instruction], starts: Mapping[str, int], start: in
         else:
             part[index].mark(_PSEUDO_FUNCTION, distance)
             part[index + 1] = Instruction(0, 0, 0, 0)
+
+
+def _resolve_kernel_calls(part: list[Instruction], of_kernel: Mapping[KernelFunction, int | None]) -> None:
+    for instruction in part:
+        if instruction.opcode != _CALL or instruction.source or instruction.immediate not in of_kernel:
+            continue
+        number = KernelFunction(instruction.immediate)
+        type_id = of_kernel[number]
+        if type_id is None:
+            raise InternalError(f"the kernel has no function {KERNEL_FUNCTIONS[number]}; nothing was loaded")
+        instruction.mark(_PSEUDO_KERNEL_CALL, type_id)

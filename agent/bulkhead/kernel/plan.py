@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
-from bulkhead.abi import ELEMENT_BYTES, NOTICE_BYTES, REST_BYTES, SEEKER_BYTES, Linked
+from bulkhead.abi import ELEMENT_BYTES, NOTICE_BYTES, REST_BYTES, SEEKER_BYTES, KernelFunction, Linked
 from bulkhead.errors import InternalError
 
 LSM_LIST = Path("/sys/kernel/security/lsm")  # the active ones, where securityfs is mounted
@@ -205,6 +205,12 @@ FUNCTIONS = (
     Function("write_element", Linked.WRITE_ELEMENT, Linkage.CALLBACK),
 )
 
+# What programs call of the kernel's own, by its names.
+KERNEL_FUNCTIONS = {
+    KernelFunction.TASK_FROM_PID: "bpf_task_from_pid",
+    KernelFunction.TASK_RELEASE: "bpf_task_release",
+}
+
 
 @dataclass(frozen=True)
 class Parameters:
@@ -219,6 +225,7 @@ class Parameters:
     idmapped_setattr: bool = True
     layers_have_paths: bool = True
     direct_file_path: bool = True
+    task_from_pid: bool = True
     bpf_lsm: bool = True
 
     def defines(self) -> dict[str, int]:
@@ -228,6 +235,7 @@ class Parameters:
             "HAVE_CGROUP_STORAGE": int(self.cgroup_storage),
             "HAVE_IDMAPPED_SETATTR": int(self.idmapped_setattr),
             "HAVE_DIRECT_FILE_PATH": int(self.direct_file_path),
+            "HAVE_TASK_FROM_PID": int(self.task_from_pid),
         }
 
 

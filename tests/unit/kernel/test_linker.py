@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bulkhead.abi import Linked
+from bulkhead.abi import KernelFunction, Linked
 from bulkhead.errors import InternalError
 from bulkhead.kernel.linker import INSTRUCTION, decode, link
 from bulkhead.kernel.plan import Kind, Program
@@ -31,7 +31,7 @@ def test_calls_callbacks_and_maps_are_found() -> None:
         "walk_up": call(Linked.STEP) + EXIT,
         "walk_down": EXIT,
     }
-    linked = link(PROGRAM, compiled)
+    linked = link(PROGRAM, compiled, {})
     assert linked.functions == ((0, "file_open"), (7, "step"), (10, "walk_up"))
     assert linked.maps == ((0, 0x4203), (7, 0x4205))
     code = decode(linked.code)
@@ -44,10 +44,27 @@ def test_calls_callbacks_and_maps_are_found() -> None:
 def test_a_missing_function_is_our_bug() -> None:
     """It is named, and nothing is loaded."""
     with pytest.raises(InternalError, match="step was not compiled; nothing was loaded"):
-        link(PROGRAM, {"file_open": call(Linked.STEP) + EXIT})
+        link(PROGRAM, {"file_open": call(Linked.STEP) + EXIT}, {})
 
 
 def test_plain_constants_are_not_callbacks() -> None:
     """A constant that happens to end in 1 refers to nothing."""
-    linked = link(PROGRAM, {"file_open": load(0, 1, 5) + EXIT})
+    linked = link(PROGRAM, {"file_open": load(0, 1, 5) + EXIT}, {})
     assert linked.functions == ((0, "file_open"),)
+
+
+def test_functions_of_the_kernel_are_called_by_type() -> None:
+    """By the id that this kernel's BTF has for each; one that it lacks is our bug, and nothing is loaded."""
+    ours = KernelFunction.TASK_FROM_PID
+    compiled = {"file_open": call(ours) + call(1) + EXIT}
+    code = decode(link(PROGRAM, compiled, {ours: 4711}).code)
+    assert [(each.source, each.immediate) for each in code[:2]] == [(2, 4711), (0, 1)]
+    with pytest.raises(InternalError, match="has no function bpf_task_from_pid; nothing was loaded"):
+        link(PROGRAM, compiled, {ours: None})
+
+
+def test_a_call_of_what_the_compiler_did_not_inline_is_our_bug() -> None:
+    """It comes as a call of no place; the function that has it is named."""
+    outside = INSTRUCTION.pack(0x85, 1 << 4, 0, -1)
+    with pytest.raises(InternalError, match=r"file_open calls one outside .*nothing was loaded"):
+        link(PROGRAM, {"file_open": outside + EXIT}, {})
