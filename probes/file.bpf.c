@@ -3,7 +3,7 @@
  * hook          enforces                                              fails
  * file_open     files: Read, Write of what is opened; Create by        closed: an unresolved path is judged by the
  *               O_TMPFILE, which has no name to judge by inode_create  strictest rule
- *               … and files of cgroups (tampering.h)
+ *               … and files of cgroups and of the agent's process (tampering.h)
  *               operations: RawDevice, ProcMem, KernelSettings         open only where no policy set is bound
  * file_receive  Read, Write of a descriptor that comes from another    closed
  *               process: over a unix socket, by pidfd_getfd
@@ -85,8 +85,7 @@ PROGRAM(file_open)(u64 *ctx)
 	struct ruling ruling;
 	struct policy_set *set;
 
-	if (FIELD(file, f_mode) & FMODE_WRITE)
-		s.decision = decide_cgroup_file(file, &ruling);
+	s.decision = decide_guarded_file(file, &ruling);
 	if (!s.decision) {
 		set = current_set_with(&ruling, SET_HAS_PATHS | SET_HAS_SPECIAL_FILES);
 		if (!set)

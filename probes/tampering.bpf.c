@@ -14,7 +14,7 @@
  * inode_unlink         removing a pin                                                                open
  * inode_rename, rmdir  renaming one or a folder of them, removing a folder                           open
  *
- * Files of other cgroups are refused in file.bpf.c. "Open": where a table could not be filled nothing is guarded, and
+ * Files of other cgroups, and those of /proc that show the agent's memory, are refused in file.bpf.c. "Open": where a table could not be filled nothing is guarded, and
  * all else goes on being enforced.
  */
 #include "include/tampering.h"
@@ -84,13 +84,6 @@ PROGRAM(tamper_bpf)(u64 *ctx)
 	if (!ours || !ours->link_is_out || !container_ruling(&ruling))
 		return 0;
 	return refuse(&ruling, BUILT_IN_OBJECTS, command);
-}
-
-static always_inline int is_agent(struct task_struct *task)
-{
-	struct task_struct *leader = FIELD(task, group_leader);
-
-	return FIELD(leader, bpf_storage) && task_storage(MAP(agents), leader, 0, 0);
 }
 
 /* Tells the agent's program as the object. */

@@ -32,6 +32,34 @@
 #define SELINUXFS_MAGIC 0xf97cff8cu
 #define SMACKFS_MAGIC 0x43415d53u
 
+/* The first 8 bytes of a name, as a number that can be compared. `text` has 8 characters, NULs included. */
+#define NAME(text) (*(const u64 *)(text))
+
+/* The first 8 bytes of a file's own name; there is room for as many behind a shorter one. 0, or an error. */
+static always_inline long read_name(u64 *name, struct file *file)
+{
+	u64 dentry = 0, text = 0;
+
+	READ(dentry, struct file, address_of(file), f_path.dentry);
+	READ(text, struct dentry, dentry, d_name.name);
+	return read_kernel(name, sizeof(*name), text);
+}
+
+/* Whether two names have their first `bytes` bytes (8 at most) in common. */
+static always_inline int begin_alike(u64 one, u64 other, u32 bytes)
+{
+	return (one ^ other) << (8 - bytes) * 8 == 0;
+}
+
+/* The process that a file of /proc is about, as the address of its struct pid; 0 where none. */
+static always_inline u64 described_process(struct inode *inode)
+{
+	u64 entry = address_of(inode) - __builtin_offsetof(struct proc_inode, vfs_inode), process = 0;
+
+	READ(process, struct proc_inode, entry, pid);
+	return process;
+}
+
 /* The operation that opening or making a device node is, or 0. `device` is the kernel's dev_t. */
 static always_inline u32 device_operation(u32 mode, u32 device)
 {
@@ -46,25 +74,19 @@ static always_inline u32 device_operation(u32 mode, u32 device)
 	return major == SCSI_GENERIC_MAJOR ? OPERATION_RAW_DEVICE : 0;
 }
 
-/* Whether a file's own name is `name`, of `bytes` bytes with its NUL (8 at most). An unreadable one is. */
-static always_inline int is_called(struct file *file, const char *name, u32 bytes)
+/* Whether the first `bytes` bytes of a file's own name are those of `name`. Those of an unreadable one are. */
+static always_inline int is_called(struct file *file, u64 name, u32 bytes)
 {
-	u64 dentry = 0, text = 0;
-	char read[8] = {};
+	u64 read = 0;
 
-	READ(dentry, struct file, address_of(file), f_path.dentry);
-	READ(text, struct dentry, dentry, d_name.name);
-	return read_kernel(read, bytes, text) || !__builtin_memcmp(read, name, bytes);
+	return read_name(&read, file) || begin_alike(read, name, bytes);
 }
 
 /* /proc: what belongs to a process is its own, save its memory; all else are settings. */
 static always_inline u32 proc_operation(struct file *file, struct inode *inode, u32 writes)
 {
-	u64 entry = address_of(inode) - __builtin_offsetof(struct proc_inode, vfs_inode), process = 0;
-
-	READ(process, struct proc_inode, entry, pid);
-	if (process)
-		return is_called(file, "mem", 4) ? OPERATION_PROC_MEM : 0;
+	if (described_process(inode))
+		return is_called(file, NAME("mem\0\0\0\0"), 4) ? OPERATION_PROC_MEM : 0;
 	return writes ? OPERATION_KERNEL_SETTINGS : 0;
 }
 
@@ -89,7 +111,7 @@ static always_inline u32 special_operation(struct file *file, u32 writes)
 	if (!writes)
 		return 0;
 	if (magic == CGROUP1_MAGIC)
-		return is_called(file, "release_", 8) ? OPERATION_KERNEL_SETTINGS : 0;
+		return is_called(file, NAME("release_"), 8) ? OPERATION_KERNEL_SETTINGS : 0;
 	return holds_settings(magic) ? OPERATION_KERNEL_SETTINGS : 0;
 }
 

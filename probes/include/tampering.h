@@ -10,6 +10,7 @@
 #define BULKHEAD_TAMPERING_H
 
 #include "act.h"
+#include "special.h"
 
 #define CGROUP2_MAGIC 0x63677270u
 #define BPF_FS_MAGIC 0xcafe4a11u
@@ -46,6 +47,13 @@ static always_inline int refuse(struct ruling *ruling, u32 rule, u64 object)
 static always_inline int refuse_path(struct ruling *ruling, u32 rule, struct dentry *dentry)
 {
 	return act_on_path(ruling, tampering(ruling, rule), OPERATION_TAMPERING, address_of(dentry), 0, 0);
+}
+
+static always_inline int is_agent(struct task_struct *task)
+{
+	struct task_struct *leader = FIELD(task, group_leader);
+
+	return FIELD(leader, bpf_storage) && task_storage(MAP(agents), leader, 0, 0);
 }
 
 static always_inline struct guard *guard(void)
@@ -107,14 +115,70 @@ static always_inline int is_at_home(struct dentry *dentry, u32 container)
 	return 0;
 }
 
-/* About a file that is opened for writing: whether it controls a cgroup that is not the container's. 0 where not. */
-static always_inline u64 decide_cgroup_file(struct file *file, struct ruling *ruling)
-{
-	struct dentry *dentry = FIELD(file, f_path.dentry);
+#if HAVE_TASK_FROM_PID
 
-	if (!is_of(dentry, CGROUP2_MAGIC) || !container_ruling(ruling) || is_at_home(dentry, ruling->container))
+/* Whether a process, by the address of its struct pid, is the agent or one of its threads. */
+static always_inline int is_of_agent(u64 process)
+{
+	struct task_struct *task;
+	u32 pid = 0;
+	int is;
+
+	read_kernel(&pid, sizeof(pid), process + __builtin_offsetof(struct pid, numbers)); /* the first is the node's */
+	task = task_from_pid(pid);
+	if (!task)
 		return 0;
-	return tampering(ruling, BUILT_IN_CGROUPS);
+	is = is_agent(task);
+	task_release(task);
+	return is;
+}
+
+#else
+
+static always_inline int is_of_agent(u64 process)
+{
+	return 0;
+}
+
+#endif
+
+/* Whether a file of a process is one of those that tell what is in its memory, and where. An unreadable name is. */
+static always_inline int shows_memory(struct file *file)
+{
+	u64 name = 0;
+
+	return read_name(&name, file) || name == NAME("environ") || begin_alike(name, NAME("auxv\0\0\0"), 5) ||
+	       begin_alike(name, NAME("maps\0\0\0"), 5) || begin_alike(name, NAME("smaps\0\0"), 5) ||
+	       name == NAME("numa_maps") || name == NAME("pagemap");
+}
+
+/*
+ * What opening a file may be refused by: 0, BUILT_IN_CGROUPS or BUILT_IN_AGENT. Linux 7 asks no hook about who reads of
+ * another's memory with CAP_PERFMON; before, ptrace_access_check is asked, and about the memory itself it still is.
+ */
+static always_inline u32 guard_of_file(struct file *file)
+{
+	struct inode *inode = FIELD(file, f_inode);
+	u64 magic = FIELD(FIELD(inode, i_sb), s_magic), process;
+
+	if (magic == CGROUP2_MAGIC)
+		return FIELD(file, f_mode) & FMODE_WRITE ? BUILT_IN_CGROUPS : 0;
+	if (magic != PROC_MAGIC || !HAVE_TASK_FROM_PID)
+		return 0;
+	process = described_process(inode);
+	return process && shows_memory(file) && is_of_agent(process) ? BUILT_IN_AGENT : 0;
+}
+
+/* About a file that is opened: whether it is one of the agent, or controls a cgroup that is not the container's. */
+static always_inline u64 decide_guarded_file(struct file *file, struct ruling *ruling)
+{
+	u32 rule = guard_of_file(file);
+
+	if (!rule || !container_ruling(ruling))
+		return 0;
+	if (rule == BUILT_IN_CGROUPS && is_at_home(FIELD(file, f_path.dentry), ruling->container))
+		return 0;
+	return tampering(ruling, rule);
 }
 
 #endif

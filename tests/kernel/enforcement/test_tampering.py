@@ -104,9 +104,9 @@ def test_signals_to_the_agent(guarded: Bench, sleeper: int) -> None:
 def test_looking_into_the_agent(guarded: Bench, sleeper: int) -> None:
     """Memory and environment, by /proc; what everybody may know of a process stays readable."""
     with guarded.box(ANY) as box:
-        for name in ("mem", "environ"):
-            assert box.sh(f"exec 3< /proc/{AGENT}/{name}").status != 0
-            assert box.sh(f"exec 3< /proc/{sleeper}/{name}").status == 0
+        for path in ("{0}/mem", "{0}/environ", "{0}/auxv", "{0}/maps", "{0}/task/{0}/smaps"):
+            assert box.sh(f"exec 3< /proc/{path.format(AGENT)}").status != 0
+            assert box.sh(f"exec 3< /proc/{path.format(sleeper)}").status == 0
         assert rules(box) == refused("agent")
         assert box.run("cat", f"/proc/{AGENT}/stat", f"/proc/{AGENT}/status").status == 0
         assert box.violations() == []
