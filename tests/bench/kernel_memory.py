@@ -31,7 +31,7 @@ from tests.bench.situations import OTHER_RULES
 from tests.kernel.enforcement.box import policy, rules_of
 
 CONTAINERS, SETS, RULES = 1_000, 20, 100
-MEASURED = 100  # after one for each set
+MEASURED = 50  # after one for each set
 FILES = 5_000
 ROOT, BELOW = Path("/tmp/bench"), "/srv"
 

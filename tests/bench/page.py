@@ -129,7 +129,7 @@ def kernel_memory_table(results: Results) -> list[str]:
         ("each other container, with packet programs of its own", kilobytes(memory["container"]), "", ""),
         *(aim.row(results) for aim in KEPT),
         *(
-            (f"memory of an inode, its file opened {times}", f"{size:,.0f} bytes", "", "")
+            (f"added an inode, on average, its file opened {times}", f"{size:,.0f} bytes", "", "")
             for times, size in zip(("once", "twice", "three times"), memory["inode"], strict=True)
         ),
     ]

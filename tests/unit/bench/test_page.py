@@ -119,7 +119,7 @@ def test_memory_is_summed_up_beside_its_aim() -> None:
     """30 MB of empty maps, 1 of twenty sets, 2 of the other containers."""
     text = sections()["Memory in the kernel"]
     assert "| 1,000 containers under 20 sets | 33.0 MB | ≤ 40.0 MB | met |" in text
-    assert "| memory of an inode, its file opened twice | 256 bytes |  |  |" in text
+    assert "| added an inode, on average, its file opened twice | 256 bytes |  |  |" in text
 
 
 def test_every_policy_of_an_aim_has_a_row() -> None:
