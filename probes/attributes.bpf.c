@@ -33,7 +33,7 @@
 static always_inline int decide(struct dentry *dentry, u32 operation)
 {
 	struct ruling ruling;
-	struct policy_set *set = current_path_set(&ruling);
+	struct policy_set *set = find_set_with(&ruling, SET_HAS_PATHS);
 
 	if (!set)
 		return 0;
@@ -99,7 +99,7 @@ static always_inline int decide_request(struct file *file, u32 request)
 
 	if (!sets_attributes(request))
 		return 0;
-	set = current_path_set(&ruling);
+	set = find_set_with(&ruling, SET_HAS_PATHS);
 	if (!set)
 		return 0;
 	return judge_file(&ruling, set, state_of_file(file, ruling.epoch), OPERATION_ATTRIBUTES, file);

@@ -14,7 +14,7 @@
 static always_inline int decide_create(struct dentry *dentry)
 {
 	struct ruling ruling;
-	struct policy_set *set = current_path_set(&ruling);
+	struct policy_set *set = find_set_with(&ruling, SET_HAS_PATHS);
 
 	if (!set)
 		return 0;

@@ -47,7 +47,7 @@ PROGRAM(cgroup_move_task)(u64 *ctx)
 	struct task_struct *task = (void *)ctx[0];
 	struct css_set *to = (void *)ctx[1];
 	struct task_struct *leader = FIELD(task, group_leader);
-	u32 container = container_of_cgroup(FIELD(FIELD(task, cgroups), dfl_cgrp));
+	u32 container = container_of_cgroup(cgroup_of(task));
 
 	if (!container || container == container_of_cgroup(FIELD(to, dfl_cgrp)) || is_of_node(container))
 		return 0;
@@ -68,9 +68,8 @@ PROGRAM(sched_process_fork)(u64 *ctx)
 		note_departure(child, departure->container);
 		return 0;
 	}
-	container = container_of_cgroup(FIELD(FIELD(parent, cgroups), dfl_cgrp));
-	if (container && container != container_of_cgroup(FIELD(FIELD(child, cgroups), dfl_cgrp)) &&
-	    !is_of_node(container))
+	container = container_of_cgroup(cgroup_of(parent));
+	if (container && container != container_of_cgroup(cgroup_of(child)) && !is_of_node(container))
 		note_departure(child, container);
 	return 0;
 }

@@ -82,12 +82,15 @@ PROGRAM(file_open)(u64 *ctx)
 {
 	struct file *file = (void *)ctx[0];
 	struct strictest s = { .operation = OPERATION_TAMPERING };
+	u32 container = current_container();
 	struct ruling ruling;
 	struct policy_set *set;
 
-	s.decision = decide_guarded_file(file, &ruling);
+	if (!container)
+		return 0;
+	s.decision = decide_guarded_file(file, container, &ruling);
 	if (!s.decision) {
-		set = current_set_with(&ruling, SET_HAS_PATHS | SET_HAS_SPECIAL_FILES);
+		set = set_in(container, &ruling, SET_HAS_PATHS | SET_HAS_SPECIAL_FILES);
 		if (!set)
 			return 0;
 		if (FIELD(file, f_mode) & FMODE_WRITE)

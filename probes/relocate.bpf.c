@@ -89,7 +89,7 @@ static always_inline void forget_moved(struct dentry *dentry, u64 epoch)
 static always_inline int decide_move(struct move *m)
 {
 	struct ruling ruling;
-	struct policy_set *set = current_path_set(&ruling);
+	struct policy_set *set = find_set_with(&ruling, SET_HAS_PATHS);
 	u64 epoch = 0;
 	int refused;
 

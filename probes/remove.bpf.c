@@ -18,7 +18,7 @@ static always_inline int decide_remove(struct dentry *dentry)
 		if (memory)
 			forget(memory);
 	}
-	set = current_path_set(&ruling);
+	set = find_set_with(&ruling, SET_HAS_PATHS);
 	if (!set)
 		return 0;
 	return judge_name(&ruling, set, state_of_leaving(dentry, ruling.epoch), OPERATION_DELETE, dentry);

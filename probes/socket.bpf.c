@@ -33,7 +33,7 @@ PROGRAM(socket_create)(u64 *ctx)
 
 	if (by_kernel)
 		return 0;
-	set = current_set_with(&ruling, SET_HAS_SOCKETS);
+	set = find_set_with(&ruling, SET_HAS_SOCKETS);
 	if (!set)
 		return 0;
 	if (protocol == IPPROTO_SMC && (family == AF_INET || family == AF_INET6))

@@ -33,7 +33,7 @@ PROGRAM(start_exec)(u64 *ctx)
 	struct start_rule *start = asked_start();
 	struct cgroup *cgroup;
 
-	if (!start || current_container())
+	if (!start || FIND_CONTAINER())
 		return 0;
 	cgroup = cgroup_of_current();
 	if (!is_unknown(start, cgroup) || has_root_of_runtime(start) || is_sandbox(start, cgroup))

@@ -26,7 +26,7 @@ static always_inline u32 container_of_task(struct task_struct *leader)
 
 	if (departure && departure->container)
 		return departure->container;
-	container = binding_of(FIELD(FIELD(leader, cgroups), dfl_cgrp));
+	container = binding_of(cgroup_of(leader));
 	return container ? *container : 0;
 }
 

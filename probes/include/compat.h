@@ -24,16 +24,16 @@
 
 #if HAVE_CGROUP_STORAGE
 
-static always_inline u32 *binding_of(struct cgroup *cgroup)
+/* Null where nothing is kept on a cgroup. */
+static always_inline void *kept_on(struct cgroup *cgroup)
 {
-	if (!FIELD(cgroup, bpf_cgrp_storage)) /* nothing is kept on it: the helper would take a lock to find that out */
-		return 0;
-	return cgroup_storage(MAP(bindings), cgroup, 0, 0);
+	return FIELD(cgroup, bpf_cgrp_storage);
 }
 
-static always_inline u32 *binding_of_current(void)
+static always_inline u32 *binding_in(void *kept, struct cgroup *cgroup)
 {
-	return binding_of(FIELD(FIELD(current_task_struct(), cgroups), dfl_cgrp));
+	return kept ? cgroup_storage(MAP(bindings), cgroup, 0, 0)
+	            : 0; /* the helper would take a lock to find that out */
 }
 
 static always_inline long bind(struct cgroup *cgroup, u32 container)
@@ -48,14 +48,13 @@ static always_inline void unbind(struct cgroup *cgroup)
 
 #else
 
-static always_inline u32 *binding_of_current(void)
+/* The same: that is not known. */
+static always_inline void *kept_on(struct cgroup *cgroup)
 {
-	u64 id = current_cgroup_id();
-
-	return map_lookup(MAP(bindings), &id);
+	return cgroup;
 }
 
-static always_inline u32 *binding_of(struct cgroup *cgroup)
+static always_inline u32 *binding_in(void *kept, struct cgroup *cgroup)
 {
 	u64 id = FIELD(FIELD(cgroup, kn), id);
 
@@ -77,6 +76,16 @@ static always_inline void unbind(struct cgroup *cgroup)
 }
 
 #endif
+
+static always_inline u32 *binding_of(struct cgroup *cgroup)
+{
+	return binding_in(kept_on(cgroup), cgroup);
+}
+
+static always_inline struct cgroup *cgroup_of(struct task_struct *task)
+{
+	return FIELD(FIELD(task, cgroups), dfl_cgrp);
+}
 
 #if HAVE_DIRECT_FILE_PATH
 

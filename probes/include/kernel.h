@@ -34,7 +34,6 @@ static long (*map_delete)(void *map, const void *key) = (void *)3;
 static long (*skb_load_bytes)(const void *skb, u32 offset, void *to, u32 bytes) = (void *)26;
 static u64 (*current_task)(void) = (void *)35;
 static u64 (*socket_cookie)(void *socket_or_packet) = (void *)46;
-static u64 (*current_cgroup_id)(void) = (void *)80;
 static void *(*local_storage)(void *map, u64 flags) = (void *)81;
 static struct bpf_sock *(*full_socket)(struct bpf_sock *socket) = (void *)95;
 static void *(*socket_storage)(void *map, void *socket, void *value, u64 flags) = (void *)107;
@@ -77,6 +76,13 @@ static void (*task_release)(struct task_struct *task) = (void *)KERNEL_FUNCTION_
 
 /* Read a field through a kernel address held as a number. For reports; for a decision where 0 is on the safe side. */
 #define READ(to, type, address, field) read_kernel(&(to), sizeof(to), (u64)(address) + __builtin_offsetof(type, field))
+
+/*
+ * Has a pointer followed where this stands, before what is asked next. From Linux 6.4 on the verifier looks through all
+ * types of the kernel, up to four times, for each pointer that is followed out of one that it trusts, and again for each
+ * way that leads there. So in what many programs have, pointers are followed first.
+ */
+#define FOLLOWED(pointer) asm volatile("" : "+r"(pointer))
 
 /*
  * The same number, of which the verifier knows nothing: else it looks at all that follows once for each it may be. What

@@ -40,7 +40,7 @@ static always_inline int act_on_operation(struct ruling *ruling, u64 decision, u
 static always_inline int decide_operation(u32 operation, struct about *about)
 {
 	struct ruling ruling;
-	struct policy_set *set = current_set_with(&ruling, SET_HAS_OPERATIONS);
+	struct policy_set *set = find_set_with(&ruling, SET_HAS_OPERATIONS);
 	u64 decision;
 
 	if (!set)

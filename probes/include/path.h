@@ -200,7 +200,7 @@ static always_inline u64 state_without_anchor(struct dentry *root)
 		return STATE_NAMELESS;
 	if (has_borrowed())
 		return STATE_NESTED;
-	if (is_of_node(current_container()))
+	if (is_of_node(FIND_CONTAINER()))
 		return STATE_ELSEWHERE;
 	count(STATISTIC_UNKNOWN_MOUNT);
 	return STATE_UNKNOWN;
@@ -278,8 +278,8 @@ static always_inline u64 resolve_here(struct dentry *leaf, u64 epoch, u64 linked
 }
 
 /*
- * The same for hooks, whose name may be one about to be made. A function of its own, so that the verifier need not
- * compare what they have at hand meanwhile.
+ * The same for hooks, whose name may be one about to be made. A function of its own, so that the verifier looks at it
+ * once a program, or at least need not compare what they have at hand meanwhile.
  */
 FUNCTION(resolve_dentry)(struct dentry *leaf, u64 epoch)
 {

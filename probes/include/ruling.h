@@ -32,12 +32,15 @@ static always_inline int ruling_of_container(struct ruling *r)
 	return value != 0;
 }
 
-/* What is noted on a thread that left its container's cgroups, or null. */
+/* What is noted on a thread that left its container's cgroups, or null; `kept` is null where nothing is kept on it. */
+static always_inline struct departure *departure_in(void *kept, struct task_struct *task)
+{
+	return kept ? task_storage(MAP(departures), task, 0, 0) : 0;
+}
+
 static always_inline struct departure *departure_of(struct task_struct *task)
 {
-	if (!FIELD(task, bpf_storage)) /* nothing is kept on it: no call */
-		return 0;
-	return task_storage(MAP(departures), task, 0, 0);
+	return departure_in(FIELD(task, bpf_storage), task);
 }
 
 /*
@@ -52,22 +55,40 @@ static always_inline int is_of_node(u32 container)
 }
 
 /* Kernel threads are in the node's root cgroup, and act for everybody. */
-static always_inline int is_kernel_thread(void)
+static always_inline int is_kernel_thread(struct task_struct *task)
 {
-	return FIELD(current_task_struct(), flags) & PF_KTHREAD;
+	return FIELD(task, flags) & PF_KTHREAD;
 }
 
 /* The container of the running process: the one it left, else that of its cgroup; 0 where it is in none. */
 static always_inline u32 current_container(void)
 {
-	struct departure *departure = departure_of(FIELD(current_task_struct(), group_leader));
+	struct task_struct *task = current_task_struct(), *leader = FIELD(task, group_leader);
+	struct cgroup *cgroup = cgroup_of(task);
+	void *noted = FIELD(leader, bpf_storage), *bound = kept_on(cgroup);
+	struct departure *departure;
 	u32 *container;
 
+	FOLLOWED(leader);
+	FOLLOWED(noted);
+	FOLLOWED(cgroup);
+	FOLLOWED(bound);
+	departure = departure_in(noted, leader);
 	if (departure && departure->container)
 		return departure->container;
-	container = binding_of_current();
-	return container && !is_kernel_thread() ? *container : 0;
+	container = binding_in(bound, cgroup);
+	return container && !is_kernel_thread(task) ? *container : 0;
 }
+
+/*
+ * The same as a function of its own, which is verified once a program. For where it is seldom asked: elsewhere the call
+ * would cost more than that.
+ */
+FUNCTION(find_container)(void)
+{
+	return current_container();
+}
+#define FIND_CONTAINER() ((u32)((u64 (*)(void))LINKED_FIND_CONTAINER)())
 
 /* The ruling of the running process; 0 where no policy applies. */
 static always_inline int current_ruling(struct ruling *r)

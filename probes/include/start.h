@@ -24,7 +24,7 @@ static always_inline struct start_rule *asked_start(void)
 
 static always_inline struct cgroup *cgroup_of_current(void)
 {
-	return FIELD(FIELD(current_task_struct(), cgroups), dfl_cgrp);
+	return cgroup_of(current_task_struct());
 }
 
 static always_inline struct cgroup *parent_of(struct cgroup *cgroup)

@@ -96,11 +96,12 @@ static always_inline u32 subject_of_executable(struct task_struct *task, u64 epo
 /* A function of its own, so that it takes no room in every program. */
 FUNCTION(find_subject)(struct seeker *who)
 {
-	struct task_struct *task = current_task_struct();
+	struct task_struct *task = current_task_struct(), *leader = FIELD(task, group_leader);
 	struct process_memory *memory;
 	struct policy_set *set;
 	u32 index, subject = SUBJECT_UNKNOWN;
 
+	FOLLOWED(leader);
 	if (!who)
 		return SUBJECT_UNKNOWN;
 	index = who->set;
@@ -109,7 +110,7 @@ FUNCTION(find_subject)(struct seeker *who)
 		subject = subject_of_executable(task, who->epoch, set);
 	if (subject == SUBJECT_UNKNOWN)
 		return subject;
-	memory = remember_subject(FIELD(task, group_leader), who->epoch, subject, 0);
+	memory = remember_subject(leader, who->epoch, subject, 0);
 	return memory ? untrusted(subject, memory) : subject;
 }
 #define FIND_SUBJECT(who) ((u32)((u64 (*)(struct seeker *))LINKED_FIND_SUBJECT)(who))
@@ -130,15 +131,28 @@ static always_inline struct policy_set *set_for_current(struct ruling *ruling, s
 	return set_for(ruling, known);
 }
 
-/* The running process's ruling, and the set by which it is judged; null where the set has none of `flags`. */
-static always_inline struct policy_set *current_set_with(struct ruling *ruling, u32 flags)
+/* The set by which the running process is judged; null where it has none of `flags`. `container` is the process's. */
+static always_inline struct policy_set *set_in(u32 container, struct ruling *ruling, u32 flags)
 {
 	struct policy_set *set;
 
-	if (!current_ruling(ruling))
+	ruling->container = container;
+	if (!container || !ruling_of_container(ruling))
 		return 0;
 	set = set_of(ruling);
 	return set && set->flags & flags ? set_for_current(ruling, set) : 0;
+}
+
+/* The running process's ruling, and the set by which it is judged. */
+static always_inline struct policy_set *current_set_with(struct ruling *ruling, u32 flags)
+{
+	return set_in(current_container(), ruling, flags);
+}
+
+/* The same for hooks that are not called often. */
+static always_inline struct policy_set *find_set_with(struct ruling *ruling, u32 flags)
+{
+	return set_in(FIND_CONTAINER(), ruling, flags);
 }
 
 static always_inline struct policy_set *current_path_set(struct ruling *ruling)

@@ -17,10 +17,17 @@
 #define CGROUP_LEVELS 32 /* between a cgroup whose file is written and the container's own */
 #define PIN_LEVELS 3     /* the folder of pins, one by kind, the pin */
 
+/* The ruling of a container; 0 where no policy applies, and for the node's own. */
+static always_inline int ruling_of_pod(u32 container, struct ruling *ruling)
+{
+	ruling->container = container;
+	return container && !is_of_node(container) && ruling_of_container(ruling);
+}
+
 /* The ruling of the running process where it is a container's. */
 static always_inline int container_ruling(struct ruling *ruling)
 {
-	return current_ruling(ruling) && !is_of_node(ruling->container);
+	return ruling_of_pod(FIND_CONTAINER(), ruling);
 }
 
 static always_inline u64 tampering(struct ruling *ruling, u32 rule)
@@ -169,14 +176,14 @@ static always_inline u32 guard_of_file(struct file *file)
 	return process && shows_memory(file) && is_of_agent(process) ? BUILT_IN_AGENT : 0;
 }
 
-/* About a file that is opened: whether it is one of the agent, or controls a cgroup that is not the container's. */
-static always_inline u64 decide_guarded_file(struct file *file, struct ruling *ruling)
+/* About a file that a container opens: whether it is one of the agent, or controls a cgroup that is not its own. */
+static always_inline u64 decide_guarded_file(struct file *file, u32 container, struct ruling *ruling)
 {
 	u32 rule = guard_of_file(file);
 
-	if (!rule || !container_ruling(ruling))
+	if (!rule || !ruling_of_pod(container, ruling))
 		return 0;
-	if (rule == BUILT_IN_CGROUPS && is_at_home(FIELD(file, f_path.dentry), ruling->container))
+	if (rule == BUILT_IN_CGROUPS && is_at_home(FIELD(file, f_path.dentry), container))
 		return 0;
 	return tampering(ruling, rule);
 }

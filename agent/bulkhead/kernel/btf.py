@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 
-from bulkhead.errors import InternalError
 from bulkhead.kernel.plan import FUNCTIONS, Function, Linkage
 
 _INT, _POINTER, _STRUCT, _FUNCTION, _PROTOTYPE, _DECLARATION_TAG = 1, 2, 4, 12, 13, 17
@@ -16,7 +15,7 @@ _STATIC, _GLOBAL = 0, 1
 _SIGNED = 1 << 24
 _HEADER = struct.Struct("<HBBIIIII")
 _TYPE = struct.Struct("<III")
-_PATH_BYTES = 16  # struct path: two pointers; found by name in the kernel's BTF
+_ANY_BYTES = 8  # of a structure that the kernel finds by name among its own
 
 _BY_NAME = {function.name: function for function in FUNCTIONS}
 
@@ -84,21 +83,23 @@ def function_types(names: tuple[str, ...], trusted_global: bool) -> tuple[bytes,
             ids[name] = types.function(name, result, [("ctx", any_pointer)], is_global=True)
         elif function.linkage is Linkage.CALLBACK:
             ids[name] = types.function(name, result, [("i", word), ("context", any_pointer)], is_global=False)
-        elif function.linkage is Linkage.STATIC:
-            ids[name] = types.function(name, result, [("dentry", any_pointer), ("epoch", word)], is_global=False)
         elif function.linkage is Linkage.GLOBAL:
-            argument = types.pointer(types.structure(f"{name}_argument", function.argument_bytes))
-            ids[name] = types.function(name, result, [("argument", argument)], is_global=True)
+            ids[name] = types.function(name, result, _argument(types, function), is_global=True)
         else:
             ids[name] = _trusted(types, function, result, word, trusted_global)
     return types.blob(), ids
 
 
+def _argument(types: Types, function: Function) -> list[tuple[str, int]]:
+    if not function.argument_bytes:
+        return []
+    return [("argument", types.pointer(types.structure(f"{function.name}_argument", function.argument_bytes)))]
+
+
 def _trusted(types: Types, function: Function, result: int, word: int, is_global: bool) -> int:
-    if function.name != "resolve_path":
-        raise InternalError(f"{function.name}: no prototype is known for it")
-    path = types.pointer(types.structure("path", _PATH_BYTES))
-    made = types.function(function.name, result, [("path", path), ("epoch", word), ("known", word)], is_global)
+    pointer = types.pointer(types.structure(function.points_to, _ANY_BYTES))
+    parameters = [(function.points_to, pointer), *((name, word) for name in function.words)]
+    made = types.function(function.name, result, parameters, is_global)
     if is_global:
         types.tag_parameter(made, 0, "arg:trusted")
     return made

@@ -254,14 +254,14 @@ def _load_programs(bundle: Bundle, maps: Maps) -> dict[str, int]:
     by_name = {linked.name: linked for linked in bundle.programs}
     pending = {program.name: program for program in bundle.plan}
     first = next(name for name in pending if any(part in _TRUSTED for _, part in by_name[name].functions))
-    descriptor, trusted_global = _try_both_forms(pending.pop(first), by_name[first], maps)
+    descriptor, forms = _load_in_one_form(pending.pop(first), by_name[first], maps, (True, False))
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         loading = {
-            name: pool.submit(_load_program, program, by_name[name], maps, trusted_global)
+            name: pool.submit(_load_in_one_form, program, by_name[name], maps, forms)
             for name, program in pending.items()
         }
     failures = [failure for task in loading.values() if (failure := task.exception())]
-    loaded = {first: descriptor} | {name: task.result() for name, task in loading.items() if not task.exception()}
+    loaded = {first: descriptor} | {name: task.result()[0] for name, task in loading.items() if not task.exception()}
     if failures:
         for each in loaded.values():
             os.close(each)
@@ -269,12 +269,19 @@ def _load_programs(bundle: Bundle, maps: Maps) -> dict[str, int]:
     return loaded
 
 
-def _try_both_forms(program: Program, linked: LinkedProgram, maps: Maps) -> tuple[int, bool]:
-    """Load with trusted functions static, else global (see plan.Linkage); returns which it was, too."""
+def _load_in_one_form(
+    program: Program, linked: LinkedProgram, maps: Maps, forms: tuple[bool, ...]
+) -> tuple[int, tuple[bool, ...]]:
+    """Load with trusted functions global or static (see plan.Linkage), the first of `forms` that the kernel takes.
+
+    Returns what forms to try with the next program, too.
+    """
+    if len(forms) == 1 or not any(part in _TRUSTED for _, part in linked.functions):
+        return _load_program(program, linked, maps, forms[0]), forms
     try:
-        return _load_program(program, linked, maps, trusted_global=False), False
+        return _load_program(program, linked, maps, forms[0]), forms
     except ProgramRefused:
-        return _load_program(program, linked, maps, trusted_global=True), True
+        return _load_program(program, linked, maps, forms[1]), forms[1:]
 
 
 def _load_program(program: Program, linked: LinkedProgram, maps: Maps, trusted_global: bool) -> int:

@@ -170,25 +170,30 @@ def programs_for(bpf_lsm: bool) -> tuple[Program, ...]:
 class Linkage(Enum):
     """How the verifier takes a shared function.
 
-    GLOBAL ones are verified once on their own, STATIC ones in each caller, CALLBACK ones where bpf_loop is called.
-    TRUSTED ones take a pointer that some kernels trust only in a static function (before the parameter tag
-    `arg:trusted` of Linux 6.9), others only in a global one (Linux 7): the loader finds out by trying.
+    GLOBAL ones are verified once on their own, CALLBACK ones where bpf_loop is called. TRUSTED ones are given a pointer
+    to an object of the kernel. They are GLOBAL where the kernel knows the parameter tag `arg:trusted` (Linux 6.9) and
+    trusts what the program has, which from Linux 7 on it does less often; else they are static functions, which are
+    verified at each call: the loader finds out by trying.
     """
 
     GLOBAL = "global"
-    STATIC = "static"
     CALLBACK = "callback"
     TRUSTED = "trusted"
 
 
 @dataclass(frozen=True)
 class Function:
-    """A function that programs share. `argument_bytes` is the size of the structure that a global one is given."""
+    """A function that programs share. `argument_bytes` is the size of the structure that a global one is given, if any.
+
+    Parameters of a trusted one are a pointer to `points_to`, a structure of the kernel's, and `words` after it.
+    """
 
     name: str
     number: Linked
     linkage: Linkage
     argument_bytes: int = 0
+    points_to: str = ""
+    words: tuple[str, ...] = ()
 
 
 FUNCTIONS = (
@@ -197,8 +202,9 @@ FUNCTIONS = (
     Function("report", Linked.REPORT, Linkage.GLOBAL, NOTICE_BYTES),
     Function("emit", Linked.EMIT, Linkage.GLOBAL, NOTICE_BYTES),
     Function("find_subject", Linked.FIND_SUBJECT, Linkage.GLOBAL, SEEKER_BYTES),
-    Function("resolve_path", Linked.RESOLVE_PATH, Linkage.TRUSTED),
-    Function("resolve_dentry", Linked.RESOLVE_DENTRY, Linkage.STATIC),
+    Function("find_container", Linked.FIND_CONTAINER, Linkage.GLOBAL),
+    Function("resolve_path", Linked.RESOLVE_PATH, Linkage.TRUSTED, points_to="path", words=("epoch", "known")),
+    Function("resolve_dentry", Linked.RESOLVE_DENTRY, Linkage.TRUSTED, points_to="dentry", words=("epoch",)),
     Function("walk_up", Linked.WALK_UP, Linkage.CALLBACK),
     Function("walk_ancestor", Linked.WALK_ANCESTOR, Linkage.CALLBACK),
     Function("walk_down", Linked.WALK_DOWN, Linkage.CALLBACK),
