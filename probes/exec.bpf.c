@@ -5,7 +5,7 @@
  *
  * Runs once for the file that was asked for and once for each interpreter that the kernel goes on to.
  */
-#include "include/act.h"
+#include "include/judge.h"
 #include "include/provenance.h"
 
 PROGRAM(bprm_check_security)(u64 *ctx)
@@ -19,7 +19,9 @@ PROGRAM(bprm_check_security)(u64 *ctx)
 
 	if (!set)
 		return 0;
-	state = resolve_file(file, ruling.epoch, 0);
+	state = state_of_code(file, ruling.epoch);
+	if (state == STATE_SILENT)
+		return 0;
 	decision = decision_in(state, set, question_of_exec(&ruling, set, state, FIELD(file, f_inode)), &flags);
 	if (!decision)
 		return 0;

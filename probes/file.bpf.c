@@ -69,13 +69,14 @@ static always_inline void decide_open(struct strictest *s, struct file *file, st
 {
 	u64 state = state_of_file(file, ruling->epoch);
 
+	if (state == STATE_SILENT)
+		return;
 	if (FIELD(file, f_flags) & FMODE_EXEC) {
 		s->operation = OPERATION_EXEC;
 		s->decision = decide_open_of_program(ruling, set, state, file, &s->flags);
 		return;
 	}
-	if (state != (STATE_SINK | OUTCOME_SILENT))
-		decide_operations(s, state, set, file);
+	decide_operations(s, state, set, file);
 }
 
 PROGRAM(file_open)(u64 *ctx)
@@ -116,8 +117,7 @@ PROGRAM(file_receive)(u64 *ctx)
 	if (!set || FIELD(file, f_mode) & FMODE_PATH) /* nothing can be done by it before it is opened */
 		return 0;
 	state = state_of_file(file, ruling.epoch);
-	if (state == (STATE_SINK | OUTCOME_SILENT) ||
-	    state == STATE_NAMELESS) /* a pipe or socket is no file of a path */
+	if (state == STATE_SILENT || state == STATE_NAMELESS) /* a pipe or socket is no file of a path */
 		return 0;
 	decide_operations(&s, state, set, file);
 	if (!s.decision)

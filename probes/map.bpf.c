@@ -13,7 +13,7 @@
  *
  * From 6.7 on, file_mprotect sees an overlay's file as the one below: its path is not known then.
  */
-#include "include/act.h"
+#include "include/judge.h"
 #include "include/provenance.h"
 
 #define S_IFREG 0100000u
@@ -80,7 +80,9 @@ static always_inline int decide_mapping(struct file *file, struct mm_struct *mm,
 
 	if (!set || (FIELD(inode, i_mode) & S_IFMT) != S_IFREG)
 		return 0;
-	state = resolve_file(file, ruling.epoch, 0);
+	state = state_of_code(file, ruling.epoch);
+	if (state == STATE_SILENT && !(set->flags & SET_HAS_SUBJECTS))
+		return 0;
 	start = start_of(mm);
 	question = question_of_exec(&ruling, set, state, inode);
 	if (is_private && question != OPERATION_EXEC && set->flags & SET_HAS_SUBJECTS)

@@ -72,6 +72,20 @@ static always_inline u64 state_of_file(struct file *file, u64 epoch)
 	return state;
 }
 
+/*
+ * The same of a file that is executed or mapped: it was opened before, and what is to be remembered was noted then. Only
+ * where there is one name, and it is the file's own: an overlay's layer is found by the overlay's path.
+ */
+static always_inline u64 state_of_code(struct file *file, u64 epoch)
+{
+	struct inode *inode = FIELD(file, f_inode);
+	u64 state = STATE_UNKNOWN;
+
+	if (FIELD(inode, i_nlink) == 1 && FIELD(FIELD(file, f_path.dentry), d_inode) == inode)
+		state = remembered(memory_of(inode), epoch, moves_now());
+	return state == STATE_UNKNOWN ? resolve_file(file, epoch, 0) : state;
+}
+
 /* The state that answers for what has a name and is about to go: nothing is noted on it. */
 static always_inline u64 state_of_leaving(struct dentry *dentry, u64 epoch)
 {

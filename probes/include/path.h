@@ -20,6 +20,8 @@
 #define SB_NOUSER (1ul << 31)
 #define STATE_ELSEWHERE 0xfffffffcu /* not a state: of the node, on a file system that no rule speaks of */
 
+#define STATE_SILENT (STATE_SINK | OUTCOME_SILENT)
+
 #define REMEMBERS_NOTHING 1u /* what is known of a leaf: its inode has no memory */
 
 struct walk {
