@@ -9,7 +9,7 @@
 
 /* A filter: what is opened once only is not worth a memory. A wrong answer costs time, and nothing else. */
 struct seen {
-	__u32 tags[SEEN_SLOTS]; /* a part of a hash of an inode's address, by another part of it */
+	__u32 tags[SEEN_SLOTS]; /* a part of a hash of an inode's address and number, by another part */
 };
 
 /* What `homes` has, in place of a cgroup, of the node's own processes under a policy: a container in name only. */

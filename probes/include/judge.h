@@ -27,7 +27,8 @@ static always_inline u64 remembered(struct inode_memory *memory, u64 epoch, u64 
  */
 static always_inline int seen_before(struct inode *inode)
 {
-	u64 hash = address_of(inode) * HASH_FACTOR;
+	u64 name = (u64)FIELD(inode, i_generation) << 32 ^ FIELD(inode, i_ino); /* of many that get one place in turn */
+	u64 hash = (address_of(inode) ^ name) * HASH_FACTOR;
 	u32 *tag = (u32 *)MAP_VALUE(seen) + (hash >> SEEN_SHIFT);
 
 	if (*tag == (u32)hash)

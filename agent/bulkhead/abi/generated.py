@@ -603,7 +603,7 @@ class Writing(Structure):
 class Seen(Structure):
     """struct seen, 131072 bytes."""
 
-    tags: Array[c_uint32]  # a part of a hash of an inode's address, by another part of it
+    tags: Array[c_uint32]  # a part of a hash of an inode's address and number, by another part
     _fields_ = (
         ("tags", c_uint32 * SEEN_SLOTS),
     )

@@ -36,7 +36,7 @@ FIELDS = {
     "file": ("f_path.dentry", "f_path.mnt", "f_inode", "f_mode", "f_flags"),
     "fs_struct": ("root.dentry",),
     "iattr": ("ia_valid",),
-    "inode": ("i_ino", "i_mode", "i_nlink", "i_rdev", "i_sb"),
+    "inode": ("i_generation", "i_ino", "i_mode", "i_nlink", "i_rdev", "i_sb"),
     "kernfs_node": ("id",),
     "linux_binprm": ("file",),
     "mm_struct": ("exe_file", "arg_start", "arg_end", "saved_auxv"),
