@@ -30,10 +30,6 @@ TRIED_HOOK = "file_open"
 TRIED_TRACEPOINT = "cgroup_mkdir"
 BPF_LOOP_HELPER = 181
 RECURSION_MARK = b"\0__bpf_prog_enter_recur\0"  # came with the change that no longer skips LSM programs on recursion
-# A counter of each processor, by which a look-up of what is kept on cgroups or tasks finds nothing while another is
-# under way: of cgroups from Linux 6.2 on (7.2 has none), of tasks until LSM programs' helper went without it in 6.2.
-CGROUPS_BUSY_MARK = b"\0bpf_cgrp_storage_busy\0"
-TASKS_BUSY_MARK, TASKS_WITHOUT_MARK = b"\0bpf_task_storage_busy\0", b"\0bpf_task_storage_get_recur\0"
 OWN_CONFIGURATION = Path("/proc/config.gz")
 GZIP_MAGIC, XZ_MAGIC = b"\x1f\x8b", b"\xfd7zXZ\0"
 FUNCTION_KIND, TYPEDEF_KIND = 12, 8  # BTF_KIND_*
@@ -78,7 +74,6 @@ class Facts:
     lsm_list: tuple[str, ...] | None = None  # None: securityfs is not mounted
     lsm_configured: str | None = None  # CONFIG_BPF_LSM, None where the configuration cannot be read
     recursion_safe: bool | None = None
-    busy_storage: tuple[str, ...] = ()  # where a look-up may find nothing while a task is preempted in another
     tracing: int | None = None
     egress: int | None = None
     connect: int | None = None
@@ -108,7 +103,6 @@ def gather() -> Facts:
         lsm_list=_words(LSM_LIST),
         lsm_configured=_configured("CONFIG_BPF_LSM"),
         recursion_safe=RECURSION_MARK in BTF.read_bytes() if BTF.exists() else None,
-        busy_storage=find_busy_storage(BTF.read_bytes()) if BTF.exists() else (),
         tracing=_try_tracing(),
         egress=_attempt(bpf.loaded_program(ProgramType.CGROUP_SKB, AttachType.CGROUP_INET_EGRESS, bpf.RETURN_1)),
         connect=_attempt(
@@ -219,12 +213,6 @@ def _missing_targets(bpf_lsm: bool) -> tuple[str, ...]:
     on_functions = (Kind.LSM, Kind.DECIDING, Kind.FUNCTION)
     needed = [each for each in programs_for(bpf_lsm) if each.kind in on_functions and not each.optional]
     return tuple(each.hook for each in needed if _kernel_type(each.target, FUNCTION_KIND) is None)
-
-
-def find_busy_storage(btf: bytes) -> tuple[str, ...]:
-    """On what objects of a kernel, whose BTF is given, what is kept may not be found while another look-up goes on."""
-    tasks = TASKS_BUSY_MARK in btf and TASKS_WITHOUT_MARK not in btf
-    return (*(["cgroups"] if CGROUPS_BUSY_MARK in btf else []), *(["tasks"] if tasks else []))
 
 
 def read_preemption(version: str, command_line: str) -> str:

@@ -271,31 +271,3 @@ def test_configuration_is_read_however_it_is_stored() -> None:
     assert _unpacked(b"\x28\xb5\x2f\xfd") is None
     assert option_value(text, "CONFIG_BPF_LSM") == "y"
     assert option_value(text, "CONFIG_X") == "n"
-
-
-@pytest.mark.parametrize(
-    ("preemption", "busy", "ok"),
-    [
-        ("full", ("cgroups",), False),
-        ("lazy", ("tasks",), False),
-        ("unknown", ("cgroups",), None),
-        ("voluntary", ("cgroups",), True),
-        ("none", ("tasks",), True),
-        ("full", (), True),
-    ],
-)
-def test_lookups_that_may_find_nothing_are_told(preemption: str, busy: tuple[str, ...], ok: bool | None) -> None:
-    """Where tasks are preempted within one. Nothing is refused for that; the remedy is on the command line."""
-    found = report(preemption=preemption, busy_storage=busy)
-    told = feature(found, "storage look-ups")
-    assert (told.ok, found.can_enforce) == (ok, True)
-    assert ("preempt=voluntary" in told.remedy) is (ok is False)
-    assert all(each in told.found for each in busy) or ok
-
-
-def test_counters_of_lookups_are_found_in_types() -> None:
-    """6.1 has one for tasks, 6.12 one for cgroups and one for tasks that LSM programs go without, 7.2 none."""
-    tasks, without, cgroups = facts.TASKS_BUSY_MARK, facts.TASKS_WITHOUT_MARK, facts.CGROUPS_BUSY_MARK
-    assert facts.find_busy_storage(b"a" + tasks + b"b") == ("tasks",)
-    assert facts.find_busy_storage(tasks + without + cgroups) == ("cgroups",)
-    assert facts.find_busy_storage(b"\0bpf_cgrp_storage_get\0") == ()
