@@ -35,13 +35,6 @@ static always_inline void note_departure(struct task_struct *task, u32 container
 	count_departed(container, 1);
 }
 
-static always_inline u32 container_of_cgroup(struct cgroup *cgroup)
-{
-	u32 *container = binding_of(cgroup);
-
-	return container ? *container : 0;
-}
-
 PROGRAM(cgroup_move_task)(u64 *ctx)
 {
 	struct task_struct *task = (void *)ctx[0];
@@ -62,14 +55,17 @@ PROGRAM(sched_process_fork)(u64 *ctx)
 	struct task_struct *parent = (void *)ctx[0];
 	struct task_struct *child = (void *)ctx[1];
 	struct departure *departure = departure_of(FIELD(parent, group_leader));
+	struct cgroup *from = cgroup_of(parent), *to = cgroup_of(child);
 	u32 container;
 
 	if (departure && departure->container) {
 		note_departure(child, departure->container);
 		return 0;
 	}
-	container = container_of_cgroup(cgroup_of(parent));
-	if (container && container != container_of_cgroup(cgroup_of(child)) && !is_of_node(container))
+	if (from == to) /* as nearly always: nothing to look up */
+		return 0;
+	container = container_of_cgroup(from);
+	if (container && container != container_of_cgroup(to) && !is_of_node(container))
 		note_departure(child, container);
 	return 0;
 }

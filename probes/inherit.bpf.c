@@ -9,9 +9,9 @@
 PROGRAM(cgroup_mkdir)(u64 *ctx)
 {
 	struct cgroup *cgroup = (void *)ctx[0];
-	u32 *container = binding_of(FIELD(FIELD(cgroup, self.parent), cgroup));
+	u32 container = container_of_cgroup(FIELD(FIELD(cgroup, self.parent), cgroup));
 
-	if (container && bind(cgroup, *container))
+	if (container && bind(cgroup, container))
 		count(STATISTIC_INHERIT_FAILED);
 	return 0;
 }

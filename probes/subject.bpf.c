@@ -22,12 +22,10 @@
 static always_inline u32 container_of_task(struct task_struct *leader)
 {
 	struct departure *departure = departure_of(leader);
-	u32 *container;
 
 	if (departure && departure->container)
 		return departure->container;
-	container = binding_of(cgroup_of(leader));
-	return container ? *container : 0;
+	return container_of_cgroup(cgroup_of(leader));
 }
 
 /* Whether somebody is not held off: who is under no policy, and the node's own processes, from what is not the node's. */

@@ -7,6 +7,8 @@
  *               hooks, whose parameters differ here and there, and objects have no room for what is kept on them.
  * HAVE_CGROUP_STORAGE  BPF_MAP_TYPE_CGRP_STORAGE (Linux 6.2, c4bcfb38a95e): the binding lives on the cgroup. Before,
  *                      a hash by cgroup id, emptied by a program on cgroup_release.
+ * HAVE_STORAGE_CACHE  a program can read what a storage has at hand (Linux 6.4, 6fcd486b3a0a, lets it read behind a
+ *                     structure): its first entry is of the first map of its kind, and says of which.
  * HAVE_IDMAPPED_SETATTR  inode_setattr is given the mount's id map as well, before the dentry.
  * HAVE_DIRECT_FILE_PATH  struct file's f_path is its own member. Linux 7 put it into a union, and what is read through
  *                      one is not trusted: the path of a file that a process executed is out of reach there.
@@ -25,20 +27,42 @@
 #if HAVE_CGROUP_STORAGE
 
 /* Null where nothing is kept on a cgroup. */
-static always_inline void *kept_on(struct cgroup *cgroup)
+static always_inline struct bpf_local_storage *kept_on(struct cgroup *cgroup)
 {
 	return FIELD(cgroup, bpf_cgrp_storage);
 }
 
-static always_inline u32 *binding_in(void *kept, struct cgroup *cgroup)
+/*
+ * The container that a cgroup is bound to, or 0. The helper is asked only for what is not at hand (see bind(), and
+ * bulkhead.enforcement.bindings): it takes eighty instructions, and before f4edc66e48a6 of Linux 6.15, which later 6.6
+ * and 6.12 have too, it finds nothing where it is under way on this processor already, in a task that was preempted.
+ */
+static always_inline u32 container_in(struct bpf_local_storage *kept, struct cgroup *cgroup)
 {
-	return kept ? cgroup_storage(MAP(bindings), cgroup, 0, 0)
-	            : 0; /* the helper would take a lock to find that out */
+	struct bpf_local_storage_data *first;
+	u32 *container, found;
+
+	if (!kept)
+		return 0;
+	if (HAVE_STORAGE_CACHE) {
+		first = *(struct bpf_local_storage_data **)FIELD_ADDRESS(kept, cache);
+		if (FIELD(first, smap) == MAP(bindings)) { /* what is read of null is null */
+			found = *(u32 *)FIELD_ADDRESS(first, data);
+			asm volatile("" : "+r"(found)); /* else one instruction reads it and what the helper finds */
+			return found;
+		}
+	}
+	container = cgroup_storage(MAP(bindings), cgroup, 0, 0);
+	return container ? *container : 0;
 }
 
+/* What is looked up is at hand from then on. */
 static always_inline long bind(struct cgroup *cgroup, u32 container)
 {
-	return cgroup_storage(MAP(bindings), cgroup, &container, STORAGE_CREATE) ? 0 : -1;
+	if (!cgroup_storage(MAP(bindings), cgroup, &container, STORAGE_CREATE))
+		return -1;
+	cgroup_storage(MAP(bindings), cgroup, 0, 0);
+	return 0;
 }
 
 static always_inline void unbind(struct cgroup *cgroup)
@@ -49,16 +73,17 @@ static always_inline void unbind(struct cgroup *cgroup)
 #else
 
 /* The same: that is not known. */
-static always_inline void *kept_on(struct cgroup *cgroup)
+static always_inline struct cgroup *kept_on(struct cgroup *cgroup)
 {
 	return cgroup;
 }
 
-static always_inline u32 *binding_in(void *kept, struct cgroup *cgroup)
+static always_inline u32 container_in(struct cgroup *kept, struct cgroup *cgroup)
 {
 	u64 id = FIELD(FIELD(cgroup, kn), id);
+	u32 *container = map_lookup(MAP(bindings), &id);
 
-	return map_lookup(MAP(bindings), &id);
+	return container ? *container : 0;
 }
 
 static always_inline long bind(struct cgroup *cgroup, u32 container)
@@ -77,9 +102,9 @@ static always_inline void unbind(struct cgroup *cgroup)
 
 #endif
 
-static always_inline u32 *binding_of(struct cgroup *cgroup)
+static always_inline u32 container_of_cgroup(struct cgroup *cgroup)
 {
-	return binding_in(kept_on(cgroup), cgroup);
+	return container_in(kept_on(cgroup), cgroup);
 }
 
 static always_inline struct cgroup *cgroup_of(struct task_struct *task)

@@ -65,9 +65,9 @@ static always_inline u32 current_container(void)
 {
 	struct task_struct *task = current_task_struct(), *leader = FIELD(task, group_leader);
 	struct cgroup *cgroup = cgroup_of(task);
-	void *noted = FIELD(leader, bpf_storage), *bound = kept_on(cgroup);
+	void *noted = FIELD(leader, bpf_storage);
+	__typeof__(kept_on(cgroup)) bound = kept_on(cgroup);
 	struct departure *departure;
-	u32 *container;
 
 	FOLLOWED(leader);
 	FOLLOWED(noted);
@@ -76,8 +76,7 @@ static always_inline u32 current_container(void)
 	departure = departure_in(noted, leader);
 	if (departure && departure->container)
 		return departure->container;
-	container = binding_in(bound, cgroup);
-	return container && !is_kernel_thread(task) ? *container : 0;
+	return is_kernel_thread(task) ? 0 : container_in(bound, cgroup);
 }
 
 /*

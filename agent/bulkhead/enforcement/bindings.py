@@ -25,7 +25,7 @@ class Bindings:
     def bind(self, bound: container.Container, index: int) -> None:
         """Bind a container's cgroup and its descendants to the container's index."""
         for path in _covered(bound):
-            self._with_key(path, lambda key: self._map.put(key, word(index)))
+            self._with_key(path, lambda key: self._put(key, index))
 
     def unbind(self, bound: container.Container, index: int) -> None:
         """Undo `bind`, and what was inherited since; what is others' stays so. Also fine where the cgroup is gone."""
@@ -46,12 +46,17 @@ class Bindings:
 
         def act(key: bytes) -> None:
             if self._map.get(key) != word(index):
-                self._map.put(key, word(index))
+                self._put(key, index)
                 wrong.append(True)
 
         for path in _covered(bound, others):
             self._with_key(path, act)
         return len(wrong)
+
+    def _put(self, key: bytes, index: int) -> None:
+        """Write, and look up: from then on programs find it at hand (probes/include/compat.h)."""
+        self._map.put(key, word(index))
+        self._map.get(key)
 
     def _remove(self, paths: Iterable[Path], values: Container[bytes]) -> None:
         def act(key: bytes) -> None:

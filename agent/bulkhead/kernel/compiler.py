@@ -64,6 +64,7 @@ def parameters_of(types: KernelTypes, bpf_lsm: bool = True) -> Parameters:
     (setattr_program,) = (each for each in programs_for(bpf_lsm) if each.name == "inode_setattr")
     return Parameters(
         cgroup_storage=types.has_enumerator("bpf_map_type", "BPF_MAP_TYPE_CGRP_STORAGE"),
+        storage_cache=types.has_enumerator("bpf_prog_type", "BPF_PROG_TYPE_NETFILTER"),  # as old as what it stands for
         idmapped_setattr=types.parameters(setattr_program.target) == _IDMAPPED_SETATTR_PARAMETERS,
         layers_have_paths=types.has_member("backing_file", "user_path"),
         direct_file_path=types.has_direct_member("file", "f_path"),

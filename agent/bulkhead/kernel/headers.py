@@ -17,6 +17,8 @@ from bulkhead.kernel.kernel_btf import KernelTypes, Member, Type
 # What the probes read, by structure. A dot goes into an embedded structure.
 FIELDS = {
     "bpf_link": ("id",),
+    "bpf_local_storage": ("cache",),
+    "bpf_local_storage_data": ("smap", "data"),
     "bpf_map": ("id",),
     "bpf_prog": ("aux",),
     "bpf_prog_aux": ("id",),

@@ -228,6 +228,7 @@ class Parameters:
     """
 
     cgroup_storage: bool
+    storage_cache: bool = True
     idmapped_setattr: bool = True
     layers_have_paths: bool = True
     direct_file_path: bool = True
@@ -239,6 +240,7 @@ class Parameters:
         return {
             "HAVE_BPF_LSM": int(self.bpf_lsm),
             "HAVE_CGROUP_STORAGE": int(self.cgroup_storage),
+            "HAVE_STORAGE_CACHE": int(self.storage_cache),
             "HAVE_IDMAPPED_SETATTR": int(self.idmapped_setattr),
             "HAVE_DIRECT_FILE_PATH": int(self.direct_file_path),
             "HAVE_TASK_FROM_PID": int(self.task_from_pid),
