@@ -17,6 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tests.bench import changes
 from tests.cluster.enforcement.install import NAMESPACE, RELEASE, give_bundle, install
 from tests.cluster.enforcement.shop import POLICY, Shop, pod
 from tools.cluster import start
@@ -133,6 +134,7 @@ def measure(cluster: Cluster) -> Mapping[str, Any]:
     results: dict[str, Any] = installed(cluster, shop)
     results["warm_s"] = from_start_to_enforcing_s(cluster)
     results["policy"] = policy_stages(cluster, shop)
+    results["changes"] = changes.measured(cluster, clock_difference_s(cluster))
     results["memory"] = resident_mib(cluster)
     results["cold_s"] = cold(cluster)
     results["image_bytes"] = {name: sum(sizes.measured(archive_of(name)).values()) for name in ("agent", "collector")}

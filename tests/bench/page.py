@@ -176,6 +176,29 @@ def cluster_parts(results: Results) -> list[str]:
         f"The machine's load average before the cluster was started was {cluster['other_load']:.1f}. The node is "
         "emulated; kubectl, Helm and the control plane are not.",
         table(("what", "measured", "aim", ""), cluster_rows(cluster)),
+        "A hundred changes, one after another, each from the moment before it is sent:",
+        table(("what", "median", "99th percentile", "aim", ""), change_rows(cluster["changes"])),
+    ]
+
+
+def change_rows(changes: Mapping[str, Mapping[str, float]]) -> list[tuple[str, ...]]:
+    """Stages of a changed policy, and a changed label as a whole; the aims are of the tails."""
+    stages = (
+        ("a policy until the API server has written it", "written", None),
+        ("the same until the agent has accepted it", "accepted", None),
+        ("from accepted to in force on a container", "applied", 100),
+        ("all of it, until it is in force on a container", "policy", 500),
+        ("a pod's label until its policies are in force", "label", 500),
+    )
+    return [
+        (
+            what,
+            milliseconds(changes[stage]["median_ms"]),
+            milliseconds(changes[stage]["p99_ms"]),
+            f"≤ {most} ms" if most else "",
+            met(changes[stage]["p99_ms"] <= most) if most else "",
+        )
+        for what, stage, most in stages
     ]
 
 
@@ -295,6 +318,11 @@ def scale_parts(results: Results) -> list[str]:
 def mib(value: float) -> str:
     """Memory."""
     return f"{value:,.0f} MiB"
+
+
+def milliseconds(value: float) -> str:
+    """A short time."""
+    return f"{value:,.0f} ms"
 
 
 def seconds(value: float) -> str:
