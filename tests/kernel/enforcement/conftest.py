@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +11,10 @@ import pytest
 
 from bulkhead.kernel.bundles import bundle_for_this_kernel
 from bulkhead.kernel.instance import load_instance
+from bulkhead.node import cgroups
 from tests.kernel.enforcement.box import Bench
+
+_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +23,11 @@ def bench() -> Iterator[Bench]:
     instance = load_instance(bundle_for_this_kernel(Path("/var/lib/bulkhead/bundles")))
     yield Bench(instance)
     instance.close()
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[Path]:
+    """A cgroup of no container."""
+    made = cgroups.create(cgroups.mount_point() / f"elsewhere-{os.getpid()}-{next(_numbers)}")
+    yield made.path
+    cgroups.remove(made.path)

@@ -15,12 +15,9 @@ from tests.kernel.enforcement.test_moves import (
     DENIED,
     DENY_ID,
     DENY_WHOAMI,
-    elsewhere,
     holds,
     shell_in,
 )
-
-__all__ = ["elsewhere"]
 
 DENY_READ = policy("""
   files:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import signal
 import subprocess
@@ -10,12 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from bulkhead.node import cgroups
 from tests.kernel.enforcement.box import Bench, Box, policy
 
-_numbers = itertools.count(1)
 DENIED, ALLOWED = 126, 0
 
 DENY_ID = policy("""
@@ -84,14 +80,6 @@ def shell_in(cgroup: Path) -> Iterator[Shell]:
         yield shell
     finally:
         shell.end()
-
-
-@pytest.fixture
-def elsewhere() -> Iterator[Path]:
-    """A cgroup of no container."""
-    made = cgroups.create(cgroups.mount_point() / f"elsewhere-{os.getpid()}-{next(_numbers)}")
-    yield made.path
-    cgroups.remove(made.path)
 
 
 def holds(shell: Shell) -> None:

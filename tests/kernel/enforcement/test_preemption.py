@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bulkhead.node import cgroups
 from tests.kernel.enforcement.box import Bench, Box, policy
 from tests.kernel.enforcement.programs import compiled
 from tests.kernel.enforcement.test_moves import shell_in
@@ -63,15 +61,13 @@ def test_who_interrupts_a_look_up_is_looked_up(bench: Bench, tmp_path: Path) -> 
             assert interrupt(box, free, secret) == (TRIES, TRIES)
 
 
-def test_who_left_its_container_interrupts(bench: Bench, tmp_path: Path) -> None:
+def test_who_left_its_container_interrupts(bench: Bench, elsewhere: Path, tmp_path: Path) -> None:
     """The same of what is kept on tasks: a process that was moved out."""
     if not bench.instance.bundle.parameters.bpf_lsm:
         return
     free, secret = tmp_path / "free", tmp_path / "secret"
     for path in (free, secret):
         path.write_text("x")
-    elsewhere = cgroups.create(cgroups.mount_point() / f"elsewhere-{os.getpid()}")
     with preemption("full"), bench.box(strict(secret)) as box, shell_in(box.cgroup.path) as shell:
-        shell.move(elsewhere.path)
+        shell.move(elsewhere)
         assert shell.ask(f"{compiled('interrupt')} {free} {secret} {TRIES}") == f"{TRIES} 0"
-    cgroups.remove(elsewhere.path)
