@@ -18,16 +18,17 @@ COMPILER = ("gcc", "-O1", "-Wall", "-Wextra", "-Werror", "-static", "-pthread")
 
 
 def prepare() -> None:
-    """Compile what is older than its source. Raises `BenchError`."""
+    """Compile what is older than its source, or than a header. Raises `BenchError`."""
     PROGRAMS.mkdir(parents=True, exist_ok=True)
     with (PROGRAMS / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        headers = max((header.stat().st_mtime for header in SOURCES.rglob("*.h")), default=0.0)
         for source in sorted(SOURCES.rglob("*.c")):
-            _compile(source, PROGRAMS / source.stem)
+            _compile(source, PROGRAMS / source.stem, headers)
 
 
-def _compile(source: Path, program: Path) -> None:
-    if program.exists() and program.stat().st_mtime >= source.stat().st_mtime:
+def _compile(source: Path, program: Path, headers: float) -> None:
+    if program.exists() and program.stat().st_mtime >= max(source.stat().st_mtime, headers):
         return
     done = subprocess.run([*COMPILER, "-o", program, source], check=False, capture_output=True, text=True)
     if done.returncode:

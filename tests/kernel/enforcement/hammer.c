@@ -4,8 +4,6 @@
  * Prints two numbers: tries, and wrong verdicts among them.
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,25 +11,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "may_open.h"
+
 #define PROCESSORS 2
 
 struct counts {
 	unsigned long tries, wrong;
 };
-
-static int may_open(const char *path)
-{
-	int descriptor = open(path, O_RDONLY | O_CLOEXEC);
-	if (descriptor < 0) {
-		if (errno != EPERM) {
-			perror(path);
-			exit(1);
-		}
-		return 0;
-	}
-	close(descriptor);
-	return 1;
-}
 
 static void hammer(int processor, char **paths, struct counts *counts)
 {

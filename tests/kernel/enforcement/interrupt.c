@@ -5,8 +5,6 @@
  * is at that moment, and tries a forbidden one. Prints two numbers: tries, and how many of them succeeded.
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,22 +14,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "may_open.h"
+
 #define LEAST_NS 20000
 #define SPREAD_NS 100000
-
-static int may_open(const char *path)
-{
-	int descriptor = open(path, O_RDONLY | O_CLOEXEC);
-	if (descriptor < 0) {
-		if (errno != EPERM) {
-			perror(path);
-			exit(1);
-		}
-		return 0;
-	}
-	close(descriptor);
-	return 1;
-}
 
 static void stay_on_one_processor(void)
 {
