@@ -14,8 +14,8 @@
  * inode_unlink         removing a pin                                                                open
  * inode_rename, rmdir  renaming one or a folder of them, removing a folder                           open
  *
- * Files of other cgroups, and those of /proc that show the agent's memory, are refused in file.bpf.c. "Open": where a table could not be filled nothing is guarded, and
- * all else goes on being enforced.
+ * Files of other cgroups, and those of /proc that show the agent's memory, are refused in file.bpf.c. "Open": where a
+ * table could not be filled nothing is guarded, and all else goes on being enforced.
  */
 #include "include/tampering.h"
 

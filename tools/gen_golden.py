@@ -26,7 +26,9 @@ def cases() -> dict[Path, str]:
         files[policy.with_name("image.json")] = json.dumps(image, indent=1, ensure_ascii=False) + "\n"
     for storage in (False, True):
         name = "with" if storage else "without"
-        files[GOLDEN / f"render/{name}_cgroup_storage.c"] = render(Parameters(*(storage,) * 3, task_from_pid=storage))
+        files[GOLDEN / f"render/{name}_cgroup_storage.c"] = render(
+            Parameters(cgroup_storage=storage, storage_cache=storage, idmapped_setattr=storage, task_from_pid=storage)
+        )
     return files
 
 

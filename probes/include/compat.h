@@ -12,7 +12,8 @@
  * HAVE_IDMAPPED_SETATTR  inode_setattr is given the mount's id map as well, before the dentry.
  * HAVE_DIRECT_FILE_PATH  struct file's f_path is its own member. Linux 7 put it into a union, and what is read through
  *                      one is not trusted: the path of a file that a process executed is out of reach there.
- * HAVE_TASK_FROM_PID  bpf_task_from_pid (Linux 6.2): the process of a file of /proc. Linux 7 shows its memory without asking.
+ * HAVE_TASK_FROM_PID  bpf_task_from_pid (Linux 6.2): the process of a file of /proc. Linux 7 shows its memory without
+ *                     asking.
  */
 #ifndef BULKHEAD_COMPAT_H
 #define BULKHEAD_COMPAT_H
@@ -72,7 +73,7 @@ static always_inline void unbind(struct cgroup *cgroup)
 
 #else
 
-/* The same: that is not known. */
+/* Before, nobody can tell: never null. */
 static always_inline struct cgroup *kept_on(struct cgroup *cgroup)
 {
 	return cgroup;
