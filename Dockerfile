@@ -36,12 +36,14 @@ RUN python3 -m venv /workshop \
     && python3 -m venv --without-pip --system-site-packages /opt/bulkhead
 
 # The Kubernetes client's asynchronous half is a copy of the other one with dependencies of its own; agent and controller
-# use threads.
+# use threads. Its models and the calls that give them are loaded when first named, which nothing here does (kube.client).
 FROM workshop AS packages
 RUN /workshop/bin/pip --python /opt/bulkhead/bin/python install --quiet --no-cache-dir --disable-pip-version-check \
         --no-compile --only-binary :all: \
         --constraint /requirements/constraints.txt --requirement /requirements/agent.txt \
     && rm -rf /opt/bulkhead/lib/python3*/site-packages/kubernetes/aio \
+    && find /opt/bulkhead/lib/python3*/site-packages/kubernetes/client/models \
+        /opt/bulkhead/lib/python3*/site-packages/kubernetes/client/api -name '*.py' ! -name __init__.py -delete \
     && /workshop/bin/pip --python /opt/bulkhead/bin/python uninstall --quiet --yes \
         aiohappyeyeballs aiohttp aiohttp-retry aiosignal attrs frozenlist multidict propcache yarl \
     && find /opt/bulkhead/lib -name '*.so' -exec strip --strip-unneeded {} + \
