@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from tests.cluster.enforcement.install import NAMESPACE, install
 from tests.cluster.enforcement.shop import IMAGE, Shop, pod
 from tests.cluster.enforcement.subscriber import Subscriber
 from tests.cluster.enforcement.test_denials import TOKEN
+from tests.cluster.waiting import await_true
 from tools.cluster import BIN
 from tools.cluster.cluster import Cluster
 
@@ -22,6 +23,8 @@ DPKG = ("/usr/bin/dpkg", "--version")
 ALLOWED_S = 30.0
 VERDICTS_S = 120.0
 BEGUN_S = 300.0
+
+await_begun = partial(await_true, patience_s=BEGUN_S)
 
 
 def agent_pod(cluster: Cluster) -> str:
@@ -38,10 +41,7 @@ def await_agent(cluster: Cluster) -> None:
 
 def await_allowed(shop: Shop, *command: str) -> None:
     """Until a command works in the selected pod."""
-    deadline = time.monotonic() + ALLOWED_S
-    while (done := shop.act("web", *command)).status:
-        assert time.monotonic() < deadline, done
-        time.sleep(0.5)
+    await_true(lambda: not shop.act("web", *command).status, f"{command} is denied still", ALLOWED_S)
 
 
 def test_a_deleted_agent_leaves_enforcement_and_loses_nothing(shop: Shop, subscriber: Subscriber) -> None:
@@ -100,10 +100,7 @@ def await_verdicts(cluster: Cluster, more: int) -> None:
     """Until so many more lines are in the container's file; looked at from the node, because kubectl cannot."""
     count = "cat $(ls /proc/[0-9]*/root/tmp/verdicts 2>/dev/null | head -n 1) | wc -l"
     wanted = int(cluster.on_node(count)) + more
-    deadline = time.monotonic() + VERDICTS_S
-    while int(cluster.on_node(count)) < wanted:
-        assert time.monotonic() < deadline, "the container has stopped trying"
-        time.sleep(0.5)
+    await_true(lambda: int(cluster.on_node(count)) >= wanted, "the container has stopped trying", VERDICTS_S)
 
 
 def test_enforcement_goes_on_without_an_api_server(shop: Shop) -> None:
@@ -117,17 +114,15 @@ def test_enforcement_goes_on_without_an_api_server(shop: Shop) -> None:
     shop.cluster.kubectl("wait", "node", "--all", "--for=condition=Ready", "--timeout=120s")
 
 
-def agents_begun(cluster: Cluster) -> int:
-    """How many agents the runtime of the node has taken in, by their logs."""
-    return int(cluster.on_node("cat /var/log/pods/*/agent/*.log | grep -c runtime_reached", check=False))
+def agents_begun(cluster: Cluster) -> set[str]:
+    """What agents logged, with the time, as the node's runtime took them in; the kubelet deletes logs of pods gone."""
+    lines = "cat /var/log/pods/*/agent/*.log 2>/dev/null | grep runtime_reached"
+    return set(cluster.on_node(lines, check=False).splitlines())
 
 
-def await_more(count: Callable[[], int], before: int, what: str) -> None:
-    """Until there are more than before."""
-    deadline = time.monotonic() + BEGUN_S
-    while count() <= before:
-        assert time.monotonic() < deadline, what
-        time.sleep(0.5)
+def agents_logs(cluster: Cluster) -> str:
+    """The ends of them, for a failed test."""
+    return cluster.on_node("tail -v -n 5 /var/log/pods/*/agent/*.log", check=False)
 
 
 @contextmanager
@@ -150,14 +145,14 @@ def test_a_container_that_starts_anew_is_enforced_while_nobody_can_be_asked(shop
     """The API server is away, the agent killed: the next one knows what the last one knew, before anything starts."""
     node = shop.cluster
     with acting_first(shop) as verdicts:
-        await_more(lambda: len(verdicts()), 1, "the containers have not acted")
+        await_begun(lambda: len(verdicts()) > 1, "the containers have not acted")
         assert verdicts() == ["allowed", "denied"]
         begun = agents_begun(node)
         with api_server_stopped():
             node.on_node("pkill -KILL -f '[b]ulkhead agent'")
-            await_more(lambda: agents_begun(node), begun, "no agent has come back")
+            await_begun(lambda: bool(agents_begun(node) - begun), lambda: agents_logs(node))
             node.on_node("pkill -KILL -f '[s]leep 987654'")
-            await_more(lambda: len(verdicts()), 3, "the containers have not started again")
+            await_begun(lambda: len(verdicts()) > 3, "the containers have not started again")
             assert verdicts() == ["allowed"] * 2 + ["denied"] * 2
         node.kubectl("wait", "node", "--all", "--for=condition=Ready", "--timeout=120s")
         await_agent(node)
