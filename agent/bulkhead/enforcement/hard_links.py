@@ -19,6 +19,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from bulkhead.node.anchors import RESOLVE_NO_XDEV, mount_id_of, open_in_root
 from bulkhead.node.mounts import Mount, join
@@ -73,7 +74,7 @@ class _Search:
                 path, positions = waiting.popleft()
                 with contextlib.suppress(OSError):  # gone meanwhile, or not a directory
                     waiting.extend(self._look_into(path, positions))
-            self.complete = not waiting
+            self.complete = not waiting and self._left >= 0
         finally:
             os.close(self._root)
 
@@ -84,7 +85,6 @@ class _Search:
                 return []
             below = []
             for name in self._names_in(directory, positions):
-                self._left -= 1
                 following = self._patterns.after(positions, name)
                 if following and self._look_at(directory, name, join(path, b"/" + name), device, following):
                     below.append((join(path, b"/" + name), following))
@@ -93,12 +93,12 @@ class _Search:
     def _names_in(self, directory: int, positions: frozenset[Position]) -> Iterable[bytes]:
         literals = self._patterns.literals(positions)
         if literals is not None:
+            self._left -= len(literals)
             return literals
-        listed = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
-        try:
-            return [os.fsencode(name) for name in os.listdir(listed)]
-        finally:
-            os.close(listed)
+        with os.scandir(b"/proc/self/fd/%d" % directory) as entries:  # by a path, because names are bytes then
+            present = [entry.name for entry in islice(entries, self._left + 1)]
+        self._left -= len(present)
+        return filter(self._patterns.next_names(positions).fullmatch, present)
 
     def _look_at(
         self, directory: int, name: bytes, path: bytes, device: Device, positions: frozenset[Position]

@@ -17,6 +17,7 @@ class Patterns:
     def __init__(self, patterns: Iterable[bytes]) -> None:
         self._elements = [pattern[1:].split(b"/") if pattern != b"/" else [] for pattern in sorted(set(patterns))]
         self._compiled: dict[bytes, re.Pattern[bytes]] = {}
+        self._following: dict[frozenset[Position], re.Pattern[bytes]] = {}
 
     def start(self) -> frozenset[Position]:
         """Before the first element."""
@@ -41,6 +42,15 @@ class Patterns:
         """The names that can come next, or None where that needs a look at what there is."""
         following = {self._elements[number][at] for number, at in positions if at < len(self._elements[number])}
         return None if any(_is_wild(element) for element in following) else following
+
+    def next_names(self, positions: frozenset[Position]) -> re.Pattern[bytes]:
+        """What matches every name, as a whole, that can come next."""
+        found = self._following.get(positions)
+        if found is None:
+            following = {self._elements[number][at] for number, at in positions if at < len(self._elements[number])}
+            text = b"|".join(sorted(map(_expression, following))) or rb"(?!)"
+            found = self._following[positions] = re.compile(text, re.DOTALL)
+        return found
 
     def _steps(self, positions: frozenset[Position], name: bytes) -> Iterator[Position]:
         for number, at in positions:
@@ -68,10 +78,21 @@ class Patterns:
     def _expression(self, element: bytes) -> re.Pattern[bytes]:
         found = self._compiled.get(element)
         if found is None:
-            wild = {0x2A: b".*", 0x3F: b"."}
-            text = b"".join(wild.get(byte, re.escape(bytes([byte]))) for byte in element)
-            found = self._compiled[element] = re.compile(text, re.DOTALL)
+            found = self._compiled[element] = re.compile(_expression(element), re.DOTALL)
         return found
+
+
+def _expression(element: bytes) -> bytes:
+    """A regular expression for whole names. Each part between two stars is matched where it first occurs, and not
+    elsewhere: else a name made for it would keep the search, and with it the process, busy for hours."""
+    first, *others = (
+        b"".join(b"." if byte == b"?" else re.escape(byte) for byte in re.findall(b"(?s).", part))
+        for part in re.split(rb"\*+", element)
+    )
+    if not others:
+        return first
+    *between, last = others
+    return first + b"".join(b"(?>.*?" + part + b")" for part in between) + b".*" + last
 
 
 def _is_wild(element: bytes) -> bool:

@@ -73,6 +73,15 @@ def test_a_search_is_bounded_and_says_so(tree: Path, monkeypatch: pytest.MonkeyP
     assert not found(tree, "covered/**").complete
 
 
+def test_a_directory_of_more_names_than_are_listed_is_told_of(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where it is the last one, and no name of it is covered; what is listed takes so much memory at most."""
+    on_the_way, in_directory = len((tree / "covered").parts) - 1, len(os.listdir(tree / "covered"))
+    monkeypatch.setattr(hard_links, "SEARCH_NAMES", on_the_way + in_directory)
+    assert found(tree, "covered/nothing*").complete
+    monkeypatch.setattr(hard_links, "SEARCH_NAMES", on_the_way + in_directory - 1)
+    assert not found(tree, "covered/nothing*").complete
+
+
 def test_a_file_system_that_may_not_answer_is_not_entered(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only kinds that answer by themselves are looked into; others are not what a policy can rely on."""
     monkeypatch.setattr(hard_links, "LOCAL", frozenset({"nothing"}))
