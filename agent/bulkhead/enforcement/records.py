@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +55,8 @@ class Records:
         """Record a set."""
         document = {
             "digest": stored.digest,
-            "placement": asdict(stored.placement),
-            "rules": [asdict(rule) for rule in stored.rules],
+            "placement": vars(stored.placement),
+            "rules": [vars(rule) for rule in stored.rules],
             "prefix_keys": [key.hex() for key in stored.prefix_keys],
             "port_keys": [key.hex() for key in stored.port_keys],
         }
@@ -64,10 +64,12 @@ class Records:
 
     def write_container(self, record: ContainerRecord) -> None:
         """Record a container, replacing what was recorded under its index."""
-        document = asdict(record)
-        document["container"]["cgroup"] = str(record.container.cgroup)
-        document["seen"] = _sightings_document(record.seen)
-        document["prefixes"] = {str(device): prefix.hex() for device, prefix in record.prefixes.items()}
+        document = {
+            **vars(record),
+            "container": {**vars(record.container), "cgroup": str(record.container.cgroup)},
+            "seen": _sightings_document(record.seen),
+            "prefixes": {str(device): prefix.hex() for device, prefix in record.prefixes.items()},
+        }
         self._write("containers", record.index, document)
 
     def remove_set(self, set_id: int) -> None:

@@ -71,6 +71,7 @@ class Map:
         self.identifier = definition.identifier
         self.descriptor = descriptor
         self._shape = shape
+        self._memory: mmap.mmap | None = None
 
     def get(self, key: bytes) -> bytes | None:
         """The value, or None."""
@@ -113,8 +114,16 @@ class Map:
                 self.remove(key)
 
     def memory(self) -> mmap.mmap:
-        """The first value's memory, writable (MMAPABLE maps)."""
-        return mmap.mmap(self.descriptor, self._shape.value_bytes)
+        """The first value's memory, writable, until `close` (MMAPABLE maps)."""
+        if self._memory is None:
+            self._memory = mmap.mmap(self.descriptor, self._shape.value_bytes)
+        return self._memory
+
+    def close(self) -> None:
+        """Close the descriptor; a pinned map lives on."""
+        if self._memory is not None:
+            self._memory.close()
+        os.close(self.descriptor)
 
 
 class Maps:
@@ -138,7 +147,7 @@ class Maps:
     def close(self) -> None:
         """Close the descriptors; pinned maps live on."""
         for each in self._maps.values():
-            os.close(each.descriptor)
+            each.close()
 
 
 def create_maps(parameters: Parameters) -> Maps:

@@ -12,11 +12,11 @@ import ctypes
 import errno
 import os
 import platform
+import re
 import select
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from bulkhead.errors import NotEnforceable
 from bulkhead.node.mounts import Mount, View, parse
@@ -27,6 +27,7 @@ RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_IN_ROOT = 0x10
 READ_BYTES = 1 << 16
+MOUNT_ID = re.compile(rb"^mnt_id:\s*(\d+)$", re.MULTILINE)  # proc_pid_fdinfo(5)
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -125,9 +126,13 @@ def open_in_root(root: int, path: bytes, resolve: int = 0) -> int:
 
 def mount_id_of(fd: int) -> int:
     """The id of the mount that `fd` was opened in, as in the mount table."""
-    for line in Path(f"/proc/self/fdinfo/{fd}").read_bytes().splitlines():
-        if line.startswith(b"mnt_id:"):
-            return int(line.split(b":")[1])
+    about = os.open(f"/proc/self/fdinfo/{fd}", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        found = MOUNT_ID.search(os.read(about, READ_BYTES))
+    finally:
+        os.close(about)
+    if found:
+        return int(found[1])
     raise NotEnforceable(
         f"mounts: kernel {platform.release()} does not tell a descriptor's mount; what is enforced does not change"
     )
