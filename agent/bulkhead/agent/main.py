@@ -23,6 +23,7 @@ from bulkhead.agent.vitals import Vitals
 from bulkhead.enforcement.building import Workshop
 from bulkhead.enforcement.enforcer import Enforcer
 from bulkhead.enforcement.records import Records
+from bulkhead.enforcement.roots import allow_descriptors
 from bulkhead.enforcement.starts import Starts
 from bulkhead.errors import NotEnforceable
 from bulkhead.kernel.bundles import bundle_for_this_kernel
@@ -68,6 +69,7 @@ def node_identity(name: str) -> NodeIdentity:
 
 def run_agent(settings: AgentSettings, asked: Input) -> None:
     """Until SIGTERM or SIGINT. Raises `BulkheadError`; what is enforced goes on in every case."""
+    allow_descriptors()
     vitals = Vitals()
     with vitals.serve(settings.monitoring):  # first: compiling takes its time, and somebody may ask meanwhile
         _take_over_and_run(settings, asked, vitals)

@@ -7,16 +7,21 @@ from which the kernel's walk starts.
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bulkhead.errors import NotEnforceable
+from bulkhead.errors import DoesNotFit, NotEnforceable
 from bulkhead.node import mounts
 from bulkhead.node.anchors import Anchor, open_anchors
 from bulkhead.node.gates import open_gates
 from bulkhead.node.symlinks import Links
+
+# Of one process. Each is opened while it is looked at: whoever may mount could else keep the agent, which needs
+# descriptors for all it does, from doing anything. A node with 1,000 containers has some 3,000 of its own.
+MAX_MOUNTS = 8_192
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class RootView:
 
 @contextmanager
 def look_at(pid: int) -> Iterator[RootView]:
-    """The view of process `pid`. Raises `NotEnforceable` where it is gone."""
+    """The view of process `pid`. Raises `NotEnforceable` where it is gone, `DoesNotFit` where it mounts too much."""
     try:
         table = Path(f"/proc/{pid}/mountinfo").read_bytes()
         root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -57,6 +62,7 @@ def look_at(pid: int) -> Iterator[RootView]:
             f"process {pid}: its mounts cannot be read ({error.strerror}); what was enforced goes on"
         ) from error
     try:
+        _check_count(table)
         parsed = mounts.parse(table)
         mounted = {mount.device for mount in parsed}
         with open_anchors(pid, mounts.views(parsed)) as found, open_gates(pid, mounted) as gates:
@@ -75,6 +81,22 @@ def look_at(pid: int) -> Iterator[RootView]:
             )
     finally:
         os.close(root)
+
+
+def allow_descriptors() -> None:
+    """Let this process have as many open files as looks need; fewer, where it may not, and then looks take fewer."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * MAX_MOUNTS if hard == resource.RLIM_INFINITY else min(2 * MAX_MOUNTS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _check_count(table: bytes) -> None:
+    """Half of what may be open is for all else."""
+    count, soft = table.count(b"\n"), resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    limit = MAX_MOUNTS if soft == resource.RLIM_INFINITY else min(MAX_MOUNTS, soft // 2)
+    if count > limit:
+        raise DoesNotFit("mounts of one process", count, limit)
 
 
 def mount_namespace(pid: int) -> str:

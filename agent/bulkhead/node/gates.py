@@ -12,9 +12,11 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 NAME = "exec.fifo"
+MAX_DESCRIPTORS = 1_024  # runc's first process has a dozen; one that was started may have a million
 
 
 @contextmanager
@@ -34,7 +36,8 @@ def open_gates(pid: int, mounted: set[tuple[int, int]]) -> Iterator[tuple[int, .
 def _opened(pid: int, mounted: set[tuple[int, int]]) -> Iterator[int]:
     folder = Path(f"/proc/{pid}/fd")
     try:
-        links = [folder / number for number in os.listdir(folder)]
+        with os.scandir(folder) as entries:
+            links = [Path(entry.path) for entry in islice(entries, MAX_DESCRIPTORS)]
     except OSError:
         return
     for link in links:

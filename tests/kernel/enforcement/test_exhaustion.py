@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bulkhead import abi
+from bulkhead.enforcement import roots
 from bulkhead.enforcement.ranges import Numbers, Ranges
 from bulkhead.errors import DoesNotFit
 from bulkhead.kernel.maps import Map, pack
@@ -100,6 +101,21 @@ def test_anchors_that_are_full_leave_the_old_set_in_force(bench: Bench) -> None:
         assert len(bench.instance.maps["anchors"].items()) == before
         assert box.run("/usr/bin/id").status == 126
         assert box.run("/usr/bin/whoami").status == 0
+
+
+def test_more_mounts_than_are_looked_at_leave_the_old_set_in_force(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refused before one of them is opened, by the number of mounts, or by that of descriptors that the agent has."""
+    with bench.box(DENY_ID) as box:
+        for limit, count in ((roots, "MAX_MOUNTS"), (roots.resource, "getrlimit")):
+            monkeypatch.setattr(limit, count, 3 if limit is roots else lambda _: (7, 7))
+            with pytest.raises(DoesNotFit, match=r"mounts of one process: .* the limit is 3;"):
+                box.apply(DENY_OTHERS)
+            monkeypatch.undo()
+            assert box.run("/usr/bin/id").status == 126
+        assert box.apply(DENY_OTHERS)
+        assert box.run("/usr/bin/whoami").status == 126
 
 
 def test_one_container_too_many_is_refused_and_others_go_on(bench: Bench) -> None:

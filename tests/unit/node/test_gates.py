@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bulkhead.node import gates as module
 from bulkhead.node.gates import open_gates
 
 
@@ -51,6 +52,14 @@ def test_a_pipe_in_the_containers_own_file_system_is_its_own(waiting: Path, tmp_
             assert gates == ()
         with open_gates(pid, set()) as gates:
             assert len(gates) == 1
+
+
+def test_so_many_descriptors_are_looked_at_and_no_more(waiting: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that was started can have a million, and each that is opened is one of the agent's."""
+    with process(*[waiting] * 8) as pid:
+        monkeypatch.setattr(module, "MAX_DESCRIPTORS", 5)  # of which 0, 1 and 2 are no pipes of that name
+        with open_gates(pid, set()) as found:
+            assert 0 < len(found) <= 5
 
 
 def test_a_process_that_is_gone_waits_at_nothing() -> None:
