@@ -1,9 +1,8 @@
 """Puts containers under policy sets: the one place where a ruling is written.
 
-For one container: what it sees (`roots`), its rules as they hold there (`localise`), merged and lowered (`policy`),
-placed (`sets`), the states from which the kernel's walk starts (anchors), its cgroups bound and packet programs
-attached, and then, last, one word in the map `containers`, which is the moment at which the new set takes effect.
-Whatever fails before is undone and leaves the old set in force; killed in between, `adopt` clears up.
+For one container: what it sees and its rules as they hold there (`looks`), lowered (`policy`), placed (`sets`), states
+from which walks start (anchors), cgroups bound, packet programs attached, and last one word in the map `containers`, by
+which the new set takes effect. Whatever fails before is undone; killed in between, `adopt` clears up.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ from bulkhead.enforcement.drift import Expected, repair
 from bulkhead.enforcement.hard_links import HardLinks, find_hard_links
 from bulkhead.enforcement.layers import Layers, require_known
 from bulkhead.enforcement.link_table import LinkTable, groups_with
-from bulkhead.enforcement.localise import localise
+from bulkhead.enforcement.looks import Looks
 from bulkhead.enforcement.node_mounts import UNKNOWN, NodeMounts, spoken_of
 from bulkhead.enforcement.placement import place_state
 from bulkhead.enforcement.records import ContainerRecord, Records
-from bulkhead.enforcement.roots import RootView, look_at, mount_namespace
+from bulkhead.enforcement.roots import RootView, mount_namespace
 from bulkhead.enforcement.sets import Sets, StoredSet, wait_for_programs
 from bulkhead.enforcement.sightings import Paths, Sightings, groups, signed, unite
 from bulkhead.errors import Damaged, NotEnforceable
@@ -88,6 +87,7 @@ class Enforcer:
         self._layers = Layers(instance.maps["layers"])
         self._bindings = Bindings(instance.maps["bindings"], instance.bundle.parameters)
         self._node_mounts = NodeMounts()
+        self._looks = Looks()
         self._links = LinkTable(instance.maps["links"])
         self._numbers = AnchorNumbers(instance)
         self._bound: dict[int, _Bound] = {}
@@ -127,8 +127,8 @@ class Enforcer:
         Raises `DoesNotFit`, `NotEnforceable`, `StillBuilding`: what was enforced on the container stays so.
         """
         bound, node_mounts = self._bound.get(container.cgroup_id), self._mounts_of_node(container)
-        with look_at(container.pid or 1) as view, contextlib.ExitStack() as undo:
-            policy_set = merge(localise(rules, view.links.follow) for rules in policies)
+        with self._looks.at(container, policies) as (view, localised), contextlib.ExitStack() as undo:
+            policy_set = merge(localised)
             seen = self._seen(view, policy_set.rules, container, bound)
             paths = seen.paths()
             signature = signed(digest_of(policy_set, groups(paths)), paths)

@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bulkhead.report.clock import NANOSECONDS, nanoseconds
+from bulkhead.report.patient import PatientReader
 from bulkhead.v1.violation_pb2 import Parent, Violation
 
 PARENTS = 5  # a shell in a pod is four below the runtime's shim
 ARGUMENTS_BYTES = 4_096  # of a command line: more is no longer read by anybody
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+_command_lines = PatientReader()
 
 
 class Status(NamedTuple):
@@ -56,11 +59,7 @@ def complete_arguments(violation: Violation, proc: Path) -> None:
     process = violation.process
     if process.arguments and not process.arguments_truncated:
         return
-    try:
-        with (proc / str(process.pid) / "cmdline").open("rb") as file:
-            line = file.read(ARGUMENTS_BYTES + 1)
-    except OSError:
-        return
+    line = _command_lines.read(proc / str(process.pid) / "cmdline", ARGUMENTS_BYTES + 1)
     if not line or not line.startswith(b"\0".join(process.arguments)):
         return
     del process.arguments[:]
