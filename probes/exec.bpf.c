@@ -13,7 +13,7 @@ PROGRAM(bprm_check_security)(u64 *ctx)
 	struct linux_binprm *bprm = (void *)ctx[0];
 	struct file *file = FIELD(bprm, file);
 	struct ruling ruling;
-	struct policy_set *set = current_path_set(&ruling);
+	struct policy_set *set = find_path_set(&ruling);
 	u64 state, decision;
 	u32 flags = 0;
 

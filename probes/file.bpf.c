@@ -111,7 +111,7 @@ PROGRAM(file_receive)(u64 *ctx)
 	struct file *file = (void *)ctx[0];
 	struct strictest s = {};
 	struct ruling ruling;
-	struct policy_set *set = current_path_set(&ruling);
+	struct policy_set *set = find_path_set(&ruling);
 	u64 state;
 
 	if (!set || FIELD(file, f_mode) & FMODE_PATH) /* nothing can be done by it before it is opened */

@@ -58,9 +58,8 @@ static always_inline u32 start_of(struct mm_struct *mm)
 	return START_BARE;
 }
 
-static always_inline void taint_current(void)
+static always_inline void taint(struct task_struct *leader)
 {
-	struct task_struct *leader = FIELD(current_task_struct(), group_leader);
 	struct process_memory *memory = task_storage(MAP(processes), leader, 0, STORAGE_CREATE);
 
 	if (memory)
@@ -72,12 +71,14 @@ static always_inline void taint_current(void)
 /* The stricter of what exec and files say about the mapping. */
 static always_inline int decide_mapping(struct file *file, struct mm_struct *mm, int is_private)
 {
+	struct task_struct *leader = FIELD(current_task_struct(), group_leader);
 	struct inode *inode = FIELD(file, f_inode);
 	struct ruling ruling;
-	struct policy_set *set = current_set_with(&ruling, SET_HAS_PATHS | SET_HAS_SUBJECTS);
+	struct policy_set *set = find_set_with(&ruling, SET_HAS_PATHS | SET_HAS_SUBJECTS);
 	u64 state, decision, map = 0;
 	u32 start, question, flags = 0, operation = OPERATION_EXEC;
 
+	FOLLOWED(leader);
 	if (!set || (FIELD(inode, i_mode) & S_IFMT) != S_IFREG)
 		return 0;
 	state = state_of_code(file, ruling.epoch);
@@ -86,7 +87,7 @@ static always_inline int decide_mapping(struct file *file, struct mm_struct *mm,
 	start = start_of(mm);
 	question = question_of_exec(&ruling, set, state, inode);
 	if (is_private && question != OPERATION_EXEC && set->flags & SET_HAS_SUBJECTS)
-		taint_current();
+		taint(leader);
 	if (question == OPERATION_EXEC && start != START_BARE)
 		question = QUESTION_LIBRARY;
 	decision = decision_in(state, set, question, &flags);

@@ -31,16 +31,18 @@ static always_inline int read_sockaddr(u64 address, struct destination *to)
 	}
 	if (family != AF_INET6)
 		return -1;
-	READ(to->address, struct sockaddr_in6, address, sin6_addr);
+	READ_BYTES(to->address, struct sockaddr_in6, address, sin6_addr);
 	READ(to->port, struct sockaddr_in6, address, sin6_port);
 	return 0;
 }
 
 /* The address a socket is connected to. */
-static always_inline int read_peer(u64 sock, struct destination *to)
+static always_inline int read_peer(struct socket *socket, struct destination *to)
 {
+	u64 sock = 0;
 	u16 family = 0;
 
+	READ(sock, struct socket, socket, sk);
 	READ(family, struct sock, sock, __sk_common.skc_family);
 	READ(to->port, struct sock, sock, __sk_common.skc_dport);
 	to->bits = 64;
@@ -53,7 +55,7 @@ static always_inline int read_peer(u64 sock, struct destination *to)
 	}
 	if (family != AF_INET6)
 		return -1;
-	READ(to->address, struct sock, sock, __sk_common.skc_v6_daddr);
+	READ_BYTES(to->address, struct sock, sock, __sk_common.skc_v6_daddr);
 	return 0;
 }
 
@@ -90,7 +92,7 @@ PROGRAM(socket_connect)(u64 *ctx)
 	struct destination to = { .protocol = IPPROTO_TCP };
 	struct socket_memory *memory = 0;
 	struct ruling ruling;
-	struct policy_set *set = current_set_with(&ruling, SET_HAS_NETWORK);
+	struct policy_set *set = find_set_with(&ruling, SET_HAS_NETWORK);
 
 	if (!set || (u16)FIELD(socket, type) != SOCK_STREAM)
 		return 0;
@@ -128,7 +130,7 @@ PROGRAM(socket_sendmsg)(u64 *ctx)
 		return 0;
 	}
 	name = address_of(FIELD(message, msg_name));
-	if (name ? read_sockaddr(name, &to) : read_peer(address_of(FIELD(socket, sk)), &to))
+	if (name ? read_sockaddr(name, &to) : read_peer(socket, &to))
 		return 0;
 	return act_at(&ruling, set, &to, memory);
 }
@@ -150,7 +152,7 @@ PROGRAM(socket_recvmsg)(u64 *ctx)
 	if (!memory || memory->subject >> 32 == ruling.epoch)
 		return 0;
 	set = set_for_current(&ruling, set);
-	if (!set || read_peer(address_of(FIELD(socket, sk)), &to))
+	if (!set || read_peer(socket, &to))
 		return 0;
 	if (!blocks(decide_address(&ruling, set, &to)))
 		memory->subject = (u64)ruling.epoch << 32 | set->subject;

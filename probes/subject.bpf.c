@@ -68,7 +68,7 @@ PROGRAM(bprm_committed_creds)(u64 *ctx)
 	u32 subject;
 
 	forget_subject(leader);
-	if (!current_ruling(&ruling))
+	if (!find_ruling(&ruling))
 		return 0;
 	set = set_of(&ruling);
 	if (!set || !(set->flags & SET_HAS_SUBJECTS))
@@ -95,7 +95,7 @@ PROGRAM(fork_subject)(u64 *ctx)
 /* The name of the file that a process executed: for comparing, nothing is followed. */
 static always_inline u64 name_of_executable(struct task_struct *task)
 {
-	struct mm_struct *memory = FIELD(task, mm);
+	struct mm_struct *memory = FIELD(VIEW(task_struct, task), mm);
 	struct file *file = memory ? FIELD(memory, exe_file) : 0;
 
 	return file ? (u64)FIELD(file, f_path.dentry) : 0;
@@ -105,14 +105,17 @@ static always_inline u64 name_of_executable(struct task_struct *task)
  * Whether the running process is the program that another is. One of which nothing is known yet under this epoch is
  * told by the very file that it executed: another process's path cannot be followed safely.
  */
-static always_inline int is_same_program(struct task_struct *other, u64 epoch)
+static always_inline int is_same_program(struct task_struct *other, struct task_struct *its_leader, u64 epoch)
 {
-	struct task_struct *self = current_task_struct();
-	int mine = known_subject(FIELD(self, group_leader), epoch);
-	int theirs = known_subject(FIELD(other, group_leader), epoch);
-	struct process_memory *memory = process_of(FIELD(self, group_leader));
+	struct task_struct *self = current_task_struct(), *leader = FIELD(self, group_leader);
+	struct process_memory *memory;
+	int mine, theirs;
 	u64 name;
 
+	FOLLOWED(leader);
+	mine = known_subject(leader, epoch);
+	theirs = known_subject(its_leader, epoch);
+	memory = process_of(leader);
 	if (mine >= 0 && theirs >= 0)
 		return mine == theirs;
 	if (mine == SUBJECT_UNKNOWN || theirs == SUBJECT_UNKNOWN || (memory && memory->tainted))
@@ -142,14 +145,14 @@ PROGRAM(ptrace_subject)(u64 *ctx)
 
 	if (!(mode & PTRACE_MODE_ATTACH))
 		return 0;
-	actor = current_container();
+	actor = FIND_CONTAINER();
 	ruling.container = container_of_task(leader);
 	if (!ruling.container || administers(actor, ruling.container) || !ruling_of_container(&ruling))
 		return 0;
 	set = set_of(&ruling);
 	if (!set || !(set->flags & SET_HAS_SUBJECTS))
 		return 0;
-	if (actor == ruling.container && is_same_program(child, ruling.epoch))
+	if (actor == ruling.container && is_same_program(child, leader, ruling.epoch))
 		return 0;
 	return refuse_borrowing(&ruling, set, OPERATION_PTRACE, FIELD(leader, tgid));
 }
@@ -161,7 +164,7 @@ PROGRAM(task_prctl)(u64 *ctx)
 	struct ruling ruling;
 	struct policy_set *set;
 
-	if (option != PR_SET_MM || (what != PR_SET_MM_EXE_FILE && what != PR_SET_MM_MAP) || !current_ruling(&ruling))
+	if (option != PR_SET_MM || (what != PR_SET_MM_EXE_FILE && what != PR_SET_MM_MAP) || !find_ruling(&ruling))
 		return 0;
 	set = set_of(&ruling);
 	if (!set || !(set->flags & SET_HAS_SUBJECTS))

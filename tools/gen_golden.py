@@ -27,7 +27,13 @@ def cases() -> dict[Path, str]:
     for storage in (False, True):
         name = "with" if storage else "without"
         files[GOLDEN / f"render/{name}_cgroup_storage.c"] = render(
-            Parameters(cgroup_storage=storage, storage_cache=storage, idmapped_setattr=storage, task_from_pid=storage)
+            Parameters(
+                cgroup_storage=storage,
+                storage_cache=storage,
+                idmapped_setattr=storage,
+                task_from_pid=storage,
+                readonly_cast=storage,
+            )
         )
     return files
 

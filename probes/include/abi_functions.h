@@ -26,6 +26,7 @@ enum linked {
 enum kernel_function {
 	KERNEL_FUNCTION_TASK_FROM_PID = 0x7d01,
 	KERNEL_FUNCTION_TASK_RELEASE = 0x7d02,
+	KERNEL_FUNCTION_READONLY_CAST = 0x7d03,
 };
 #define ELEMENT_BYTES 16u /* struct element, the argument of step() */
 #define REST_BYTES 24u    /* struct rest, the argument of step_piece() */

@@ -14,6 +14,7 @@
  *                      one is not trusted: the path of a file that a process executed is out of reach there.
  * HAVE_TASK_FROM_PID  bpf_task_from_pid (Linux 6.2): the process of a file of /proc. Linux 7 shows its memory without
  *                     asking.
+ * HAVE_READONLY_CAST  bpf_rdonly_cast (Linux 6.2): what a number points to can be read as a structure of the kernel's.
  */
 #ifndef BULKHEAD_COMPAT_H
 #define BULKHEAD_COMPAT_H
@@ -24,6 +25,29 @@
 #define SETATTR_DENTRY HAVE_IDMAPPED_SETATTR
 #define MMAP_PROTECTION (HAVE_BPF_LSM ? 2 : 1)
 #define MMAP_FLAGS (HAVE_BPF_LSM ? 3 : 2)
+
+/* Read a field of any size through a kernel address held as a number; zeros where nothing is there. */
+#define READ_BYTES(to, type, address, field)                                                                           \
+	read_kernel(&(to), sizeof(to), (u64)(address) + __builtin_offsetof(type, field))
+
+/*
+ * READ: the same of 8 bytes at most. For reports; for a decision where 0 is on the safe side. A load takes seven
+ * instructions, the helper seventy. What lies there is taken for the 65 characters at the beginning of struct new_utsname,
+ * so that what is read is a number to the verifier, too.
+ *
+ * VIEW: the same pointer, for what is only read and compared: it is good for no helper, nor is what is read through it.
+ * From Linux 6.4 on the verifier searches all types of the kernel, up to four times, for each pointer that is followed
+ * out of one that it trusts. This one it does not.
+ */
+#if HAVE_READONLY_CAST
+#define CHARACTERS(address) ((struct new_utsname *)readonly_cast((void *)(address), TYPE_new_utsname))
+#define READ(to, type, address, field)                                                                                 \
+	((to) = *(__typeof__(to) *)CHARACTERS((u64)(address) + __builtin_offsetof(type, field)))
+#define VIEW(type, pointer) ((struct type *)readonly_cast(pointer, TYPE_##type))
+#else
+#define READ READ_BYTES
+#define VIEW(type, pointer) (pointer)
+#endif
 
 #if HAVE_CGROUP_STORAGE
 
@@ -105,7 +129,7 @@ static always_inline void unbind(struct cgroup *cgroup)
 
 static always_inline u32 container_of_cgroup(struct cgroup *cgroup)
 {
-	return container_in(kept_on(cgroup), cgroup);
+	return container_in(kept_on(VIEW(cgroup, cgroup)), cgroup);
 }
 
 static always_inline struct cgroup *cgroup_of(struct task_struct *task)

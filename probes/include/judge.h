@@ -66,7 +66,8 @@ static always_inline u64 state_of_file(struct file *file, u64 epoch)
 
 	if (state != STATE_UNKNOWN)
 		return state;
-	if (FIELD(FIELD(file, f_path.dentry), d_inode) != inode) /* an overlay's layer, under the overlay's path */
+	if (FIELD(FIELD(VIEW(file, file), f_path.dentry), d_inode) !=
+	    inode) /* an overlay's layer, under the overlay's path */
 		return STATE_NESTED;
 	state = resolve_file(file, epoch, memory ? 0 : REMEMBERS_NOTHING);
 	remember(inode, memory, epoch, moves, state);
@@ -82,7 +83,7 @@ static always_inline u64 state_of_code(struct file *file, u64 epoch)
 	struct inode *inode = FIELD(file, f_inode);
 	u64 state = STATE_UNKNOWN;
 
-	if (FIELD(inode, i_nlink) == 1 && FIELD(FIELD(file, f_path.dentry), d_inode) == inode)
+	if (FIELD(inode, i_nlink) == 1 && FIELD(FIELD(VIEW(file, file), f_path.dentry), d_inode) == inode)
 		state = remembered(memory_of(inode), epoch, moves_now());
 	return state == STATE_UNKNOWN ? resolve_file(file, epoch, 0) : state;
 }

@@ -51,6 +51,7 @@ static long (*loop)(u32 times, void *callback, void *context, u64 flags) = (void
 static void *(*cgroup_storage)(void *map, struct cgroup *cgroup, void *value, u64 flags) = (void *)210;
 static struct task_struct *(*task_from_pid)(int pid) = (void *)KERNEL_FUNCTION_TASK_FROM_PID;
 static void (*task_release)(struct task_struct *task) = (void *)KERNEL_FUNCTION_TASK_RELEASE;
+static void *(*readonly_cast)(const void *address, u32 type) = (void *)KERNEL_FUNCTION_READONLY_CAST;
 
 #define STORAGE_CREATE 1ull /* BPF_LOCAL_STORAGE_GET_F_CREATE */
 #define NO_EXIST 1ull       /* BPF_NOEXIST */
@@ -73,9 +74,6 @@ static void (*task_release)(struct task_struct *task) = (void *)KERNEL_FUNCTION_
 #define FIELD_ADDRESS(pointer, field)                                                                                  \
 	((__typeof__((pointer)->field) *)((char *)(pointer) + __builtin_offsetof(__typeof__(*(pointer)), field)))
 #define FIELD(pointer, field) (*FIELD_ADDRESS(pointer, field))
-
-/* Read a field through a kernel address held as a number. For reports; for a decision where 0 is on the safe side. */
-#define READ(to, type, address, field) read_kernel(&(to), sizeof(to), (u64)(address) + __builtin_offsetof(type, field))
 
 /*
  * Has a pointer followed where this stands, before what is asked next. From Linux 6.4 on the verifier looks through all

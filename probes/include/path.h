@@ -26,11 +26,12 @@
 
 struct walk {
 	struct dentry *leaf;
-	struct dentry *at; /* on the way up, the next to look at; on the way down, the one stepped over last */
+	struct dentry *parent; /* of the leaf */
+	struct dentry *at;     /* on the way up, the next to look at; on the way down, the one stepped over last */
 	u64 epoch;
 	u64 moves;
 	u64 state;
-	u64 levels; /* between the leaf and where the walk up ended */
+	u64 levels; /* from the leaf to where the walk up ended */
 	u64 found;
 };
 
@@ -62,7 +63,7 @@ static always_inline int is_anchor(struct dentry *dentry, u64 known)
 static always_inline u32 anchor_of(struct dentry *dentry, struct inode_memory *memory)
 {
 	struct inode *inode = FIELD(dentry, d_inode);
-	struct link_key key = { .device = FIELD(FIELD(dentry, d_sb), s_dev) };
+	struct link_key key = { .device = FIELD(FIELD(VIEW(dentry, dentry), d_sb), s_dev) };
 	u32 *anchor;
 
 	if (!exists(dentry) || !inode) /* see state_of_links() */
@@ -79,7 +80,7 @@ static always_inline int is_anchor(struct dentry *dentry, u64 known)
 
 #endif
 
-/* bpf_loop callback: is the state after this dentry's path known? */
+/* bpf_loop callback, and called for the leaf: is the state after this dentry's path known? */
 FUNCTION(walk_up)(u64 i, struct walk *w)
 {
 	struct dentry *dentry = w->at;
@@ -107,6 +108,8 @@ FUNCTION(walk_up)(u64 i, struct walk *w)
 	return 0;
 }
 
+#define WALK_UP(w) ((u64 (*)(u64, struct walk *))LINKED_WALK_UP)(0, w)
+
 struct ancestor {
 	struct dentry *dentry;
 };
@@ -118,13 +121,13 @@ FUNCTION(walk_ancestor)(u64 i, struct ancestor *a)
 	return 0;
 }
 
-/* The dentry so many levels above the leaf. */
+/* The directory so many levels above the leaf, one at least. */
 static always_inline struct dentry *ancestor_of_leaf(struct walk *w, u64 above)
 {
-	struct ancestor a = { w->leaf };
+	struct ancestor a = { w->parent };
 
-	if (above)
-		loop(above, CALLBACK(LINKED_WALK_ANCESTOR), &a, 0);
+	if (above > 1)
+		loop(above - 1, CALLBACK(LINKED_WALK_ANCESTOR), &a, 0);
 	return a.dentry;
 }
 
@@ -151,14 +154,14 @@ static always_inline struct inode_memory *note_directory(struct dentry *dentry, 
 FUNCTION(walk_down)(u64 i, struct walk *w)
 {
 	u64 above = w->levels - 1 - i;
-	struct dentry *dentry = ancestor_of_leaf(w, above);
+	struct dentry *dentry = above ? ancestor_of_leaf(w, above) : VIEW(dentry, w->leaf);
 	struct inode_memory *memory = 0;
 	struct element e;
 	u32 sequence, state;
 	int moved;
 
 	sequence = FIELD(dentry, d_seq.seqcount.sequence);
-	moved = FIELD(dentry, d_parent) != w->at;
+	moved = FIELD(VIEW(dentry, dentry), d_parent) != w->at;
 	e.name = (u64)FIELD(dentry, d_name.name);
 	e.bytes = FIELD(dentry, d_name.len);
 	e.state = w->state;
@@ -196,7 +199,7 @@ static always_inline int has_borrowed(void)
  */
 static always_inline u64 state_without_anchor(struct dentry *root)
 {
-	unsigned long flags = FIELD(FIELD(root, d_sb), s_flags);
+	unsigned long flags = FIELD(FIELD(VIEW(dentry, root), d_sb), s_flags);
 
 	if (flags & (SB_KERNMOUNT | SB_NOUSER))
 		return STATE_NAMELESS;
@@ -208,19 +211,22 @@ static always_inline u64 state_without_anchor(struct dentry *root)
 	return STATE_UNKNOWN;
 }
 
+/* The leaf is looked at apart: verifiers search for what is followed out of a hook's own, and so do it once. */
 static always_inline u64 resolve_whole(struct dentry *leaf, u64 epoch)
 {
 	struct walk w = { .leaf = leaf, .at = leaf, .epoch = epoch, .moves = moves_now(), .state = STATE_UNKNOWN };
-	u64 visited = loop(PATH_LEVELS, CALLBACK(LINKED_WALK_UP), &w, 0);
 
+	if (!WALK_UP(&w)) {
+		w.parent = w.at;
+		w.levels = loop(PATH_LEVELS, CALLBACK(LINKED_WALK_UP), &w, 0);
+	}
 	if (!w.found) {
-		if (visited < PATH_LEVELS)
+		if (w.levels < PATH_LEVELS)
 			return state_without_anchor(w.at);
 		count(STATISTIC_DEPTH_EXCEEDED);
 		return STATE_UNKNOWN;
 	}
-	w.levels = visited - 1;
-	if (visited > 1)
+	if (w.levels)
 		loop(w.levels & (2 * PATH_LEVELS - 1), CALLBACK(LINKED_WALK_DOWN), &w, 0);
 	return w.state;
 }
@@ -240,7 +246,7 @@ static always_inline u64 state_of_links(struct dentry *leaf, u64 epoch)
 	if (FIELD(inode, i_nlink) < 2 || (FIELD(inode, i_mode) & S_IFMT) == S_IFDIR)
 		return STATE_UNKNOWN;
 	key.epoch = epoch;
-	key.device = FIELD(FIELD(leaf, d_sb), s_dev);
+	key.device = FIELD(FIELD(VIEW(dentry, leaf), d_sb), s_dev);
 	key.inode = FIELD(inode, i_ino);
 	state = map_lookup(MAP(links), &key);
 	return state ? *state : STATE_UNKNOWN;
@@ -266,7 +272,8 @@ static always_inline u64 resolve_name(struct dentry *leaf, u64 epoch, u64 known_
 	e.bytes = FIELD(leaf, d_name.len);
 	e.state = directory;
 	state = STEP(&e);
-	if (sequence & 1 || FIELD(leaf, d_seq.seqcount.sequence) != sequence || FIELD(leaf, d_parent) != parent) {
+	if (sequence & 1 || FIELD(leaf, d_seq.seqcount.sequence) != sequence ||
+	    FIELD(VIEW(dentry, leaf), d_parent) != parent) {
 		count(STATISTIC_RENAME_RACED);
 		return STATE_UNKNOWN;
 	}
@@ -285,7 +292,7 @@ static always_inline u64 resolve_here(struct dentry *leaf, u64 epoch, u64 linked
  */
 FUNCTION(resolve_dentry)(struct dentry *leaf, u64 epoch)
 {
-	return resolve_here(leaf, epoch, exists(leaf) ? state_of_links(leaf, epoch) : STATE_UNKNOWN, 0);
+	return resolve_here(leaf, epoch, copied(exists(leaf) ? state_of_links(leaf, epoch) : STATE_UNKNOWN), 0);
 }
 
 static always_inline u64 resolve(struct dentry *leaf, u64 epoch)

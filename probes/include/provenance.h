@@ -34,7 +34,7 @@ static always_inline int is_in_upper_layer(struct inode *inode)
 static always_inline int is_written(struct inode *inode, struct layer *layer)
 {
 	struct writing *writing = writing_of(inode);
-	u64 grain = FIELD(FIELD(inode, i_sb), s_time_gran), changed_ns;
+	u64 grain = FIELD(FIELD(VIEW(inode, inode), i_sb), s_time_gran), changed_ns;
 
 	if (writing && writing->boottime_ns >= layer->since_boottime_ns)
 		return 1;
@@ -52,7 +52,8 @@ static always_inline int asks_provenance(struct policy_set *set)
 
 static always_inline int is_of_image(struct ruling *ruling, struct inode *inode)
 {
-	struct layer_key key = { .container = ruling->container, .device = FIELD(FIELD(inode, i_sb), s_dev) };
+	struct layer_key key = { .container = ruling->container,
+		                 .device = FIELD(FIELD(VIEW(inode, inode), i_sb), s_dev) };
 	struct layer *layer = map_lookup(MAP(layers), &key);
 
 	if (!layer)
@@ -95,7 +96,7 @@ static always_inline u64 decide_open_of_program(struct ruling *ruling, struct po
 	u32 question = question_of_exec(ruling, set, state, inode);
 	u64 decision;
 
-	if (FIELD(FIELD(file, f_path.dentry), d_inode) !=
+	if (FIELD(FIELD(VIEW(file, file), f_path.dentry), d_inode) !=
 	    inode) /* an overlay opens the file below, with its own path */
 		return 0;
 	decision = decision_in(state, set, question == OPERATION_EXEC ? QUESTION_LIBRARY : question, flags);

@@ -111,6 +111,37 @@ static always_inline int leave_mount(struct path_writer *w)
 	return 1;
 }
 
+#if HAVE_READONLY_CAST
+
+/*
+ * Copy the name of a dentry, and what lies behind a short one: the kernel, too, compares names in words of 8 bytes and has
+ * room for whole ones.
+ */
+static always_inline void copy_name(u8 *to, u64 bytes, u64 name)
+{
+	struct new_utsname *from = CHARACTERS(name);
+
+	if (bytes > 4 * sizeof(u64)) {
+		read_kernel(to, bytes, name);
+		return;
+	}
+	((u64 *)to)[0] = *(u64 *)FIELD_ADDRESS(from, sysname[0]);
+	if (bytes <= sizeof(u64))
+		return;
+	((u64 *)to)[1] = *(u64 *)FIELD_ADDRESS(from, sysname[8]);
+	((u64 *)to)[2] = *(u64 *)FIELD_ADDRESS(from, sysname[16]);
+	((u64 *)to)[3] = *(u64 *)FIELD_ADDRESS(from, sysname[24]);
+}
+
+#else
+
+static always_inline void copy_name(u8 *to, u64 bytes, u64 name)
+{
+	read_kernel(to, bytes, name);
+}
+
+#endif
+
 /* bpf_loop callback: one path element, {length, bytes}; the next one is its parent. */
 FUNCTION(write_element)(u64 i, struct path_writer *w)
 {
@@ -120,11 +151,13 @@ FUNCTION(write_element)(u64 i, struct path_writer *w)
 	READ(parent, struct dentry, w->dentry, d_parent);
 	if (w->mount && (w->dentry == w->top || parent == w->dentry)) {
 		w->done = !leave_mount(w);
-		return w->done;
+		if (w->done || w->dentry == w->top)
+			return w->done;
+		READ(parent, struct dentry, w->dentry, d_parent);
 	}
 	if (parent == w->dentry) {
-		w->done = 1;
-		return 1;
+		w->done = !w->mount;
+		return w->done;
 	}
 	READ(length, struct dentry, w->dentry, d_name.len);
 	READ(name, struct dentry, w->dentry, d_name.name);
@@ -134,7 +167,7 @@ FUNCTION(write_element)(u64 i, struct path_writer *w)
 	if (used > w->limit - 1 - NAME_BYTES || used > OBJECT_BYTES - 1 - NAME_BYTES)
 		return 1;
 	w->to[used] = bytes;
-	read_kernel(w->to + used + 1, bytes, name);
+	copy_name(w->to + used + 1, bytes, name);
 	*(volatile u16 *)w->used = used + bytes + 1;
 	w->dentry = parent;
 	return 0;
@@ -186,11 +219,12 @@ static always_inline void write_identity(struct record *record, u64 task)
 	READ(other, struct task_struct, task, cred);
 	READ(record->uid, struct cred, other, uid);
 	READ(record->gid, struct cred, other, gid);
-	READ(record->comm, struct task_struct, task, comm);
+	READ(((u64 *)record->comm)[0], struct task_struct, task, comm[0]);
+	READ(((u64 *)record->comm)[1], struct task_struct, task, comm[8]);
 	READ(other, struct task_struct, leader, thread_pid);
 	READ(level, struct pid, other, level);
-	read_kernel(&record->namespace_pid, 4,
-	            other + __builtin_offsetof(struct pid, numbers) + (level & 31) * sizeof(struct upid));
+	other += __builtin_offsetof(struct pid, numbers) + (level & 31) * sizeof(struct upid);
+	READ(record->namespace_pid, struct upid, other, nr);
 	READ(other, struct task_struct, task, cgroups);
 	READ(other, struct css_set, other, dfl_cgrp);
 	READ(other, struct cgroup, other, kn);

@@ -60,13 +60,10 @@ static always_inline int is_kernel_thread(struct task_struct *task)
 	return FIELD(task, flags) & PF_KTHREAD;
 }
 
-/* The container of the running process: the one it left, else that of its cgroup; 0 where it is in none. */
-static always_inline u32 current_container(void)
+/* The container of a thread: the one that its process left, else that of its cgroup; 0 where it is in none. */
+static always_inline u32 container_of_thread(struct task_struct *task, struct task_struct *leader,
+                                             struct cgroup *cgroup, void *noted, __typeof__(kept_on(0)) bound)
 {
-	struct task_struct *task = current_task_struct(), *leader = FIELD(task, group_leader);
-	struct cgroup *cgroup = cgroup_of(task);
-	void *noted = FIELD(leader, bpf_storage);
-	__typeof__(kept_on(cgroup)) bound = kept_on(cgroup);
 	struct departure *departure;
 
 	FOLLOWED(leader);
@@ -79,23 +76,46 @@ static always_inline u32 current_container(void)
 	return is_kernel_thread(task) ? 0 : container_in(bound, cgroup);
 }
 
+/* That of the running process. */
+static always_inline u32 current_container(void)
+{
+	struct task_struct *task = current_task_struct(), *leader = FIELD(task, group_leader);
+	struct cgroup *cgroup = cgroup_of(task);
+
+	return container_of_thread(task, leader, cgroup, FIELD(leader, bpf_storage), kept_on(cgroup));
+}
+
 /*
- * The same as a function of its own, which is verified once a program. For where it is seldom asked: elsewhere the call
- * would cost more than that.
+ * The same as a function of its own, which is verified once a program, and soon. For where it is seldom asked: elsewhere
+ * the call would cost more than that, and a view more than a pointer.
  */
 FUNCTION(find_container)(void)
 {
-	return current_container();
+	struct task_struct *task = current_task_struct(), *leader = FIELD(task, group_leader);
+	struct cgroup *cgroup = cgroup_of(task);
+
+	return container_of_thread(task, leader, cgroup, FIELD(VIEW(task_struct, leader), bpf_storage),
+	                           kept_on(VIEW(cgroup, cgroup)));
 }
 #define FIND_CONTAINER() ((u32)((u64 (*)(void))LINKED_FIND_CONTAINER)())
 
-/* The ruling of the running process; 0 where no policy applies. */
+/* The ruling of a container, or of none; 0 where no policy applies. */
+static always_inline int ruling_in(u32 container, struct ruling *r)
+{
+	r->container = container;
+	return container && ruling_of_container(r);
+}
+
+/* That of the running process. */
 static always_inline int current_ruling(struct ruling *r)
 {
-	r->container = current_container();
-	if (!r->container)
-		return 0;
-	return ruling_of_container(r);
+	return ruling_in(current_container(), r);
+}
+
+/* The same for hooks that are not called often. */
+static always_inline int find_ruling(struct ruling *r)
+{
+	return ruling_in(FIND_CONTAINER(), r);
 }
 
 static always_inline struct policy_set *set_of(struct ruling *r)

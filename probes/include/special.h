@@ -101,7 +101,7 @@ static always_inline int holds_settings(u64 magic)
 static always_inline u32 special_operation(struct file *file, u32 writes)
 {
 	struct inode *inode = FIELD(file, f_inode);
-	u64 magic = FIELD(FIELD(inode, i_sb), s_magic);
+	u64 magic = FIELD(FIELD(VIEW(inode, inode), i_sb), s_magic);
 	u32 mode = FIELD(inode, i_mode);
 
 	if ((mode & S_IFMT) == S_IFBLK || (mode & S_IFMT) == S_IFCHR)

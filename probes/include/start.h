@@ -38,6 +38,7 @@ static always_inline int is_unknown(struct start_rule *start, struct cgroup *cgr
 {
 	int level;
 
+	cgroup = VIEW(cgroup, cgroup);
 	for (level = 0; cgroup && level < START_LEVELS; level++) {
 		u64 id = FIELD(FIELD(cgroup, kn), id);
 
@@ -62,7 +63,7 @@ static always_inline int has_root_of_runtime(struct start_rule *start)
 /* The sandbox is made first, and is there as long as the pod is: whatever is alone in its pod's cgroup is the sandbox. */
 static always_inline int is_sandbox(struct start_rule *start, struct cgroup *cgroup)
 {
-	struct cgroup *pod = parent_of(cgroup);
+	struct cgroup *pod = parent_of(VIEW(cgroup, cgroup));
 
 	return start->sandboxes && pod && FIELD(pod, nr_descendants) == 1;
 }
@@ -75,15 +76,16 @@ static always_inline int has_lapsed(struct start_rule *start)
 /* Whether a directory is the agent's folder of state. */
 static always_inline int is_state(struct start_rule *start, struct dentry *dentry)
 {
-	struct inode *inode = FIELD(dentry, d_inode);
+	struct inode *inode = FIELD(VIEW(dentry, dentry), d_inode);
 
-	return inode && FIELD(inode, i_ino) == start->state && FIELD(FIELD(dentry, d_sb), s_dev) == start->state_device;
+	return inode && FIELD(inode, i_ino) == start->state &&
+	       FIELD(FIELD(VIEW(dentry, dentry), d_sb), s_dev) == start->state_device;
 }
 
 /* From now on a cgroup is known, and all below it. */
 static always_inline long make_known(struct cgroup *cgroup, u32 why)
 {
-	u64 id = FIELD(FIELD(cgroup, kn), id);
+	u64 id = FIELD(FIELD(VIEW(cgroup, cgroup), kn), id);
 
 	return map_update(MAP(known), &id, &why, 0);
 }

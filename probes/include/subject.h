@@ -100,10 +100,14 @@ FUNCTION(find_subject)(struct seeker *who)
 	struct process_memory *memory;
 	struct policy_set *set;
 	u32 index, subject = SUBJECT_UNKNOWN;
+	int known;
 
 	FOLLOWED(leader);
 	if (!who)
 		return SUBJECT_UNKNOWN;
+	known = known_subject(leader, who->epoch);
+	if (known >= 0)
+		return known;
 	index = who->set;
 	set = map_lookup(MAP(sets), &index);
 	if (set)
@@ -115,15 +119,11 @@ FUNCTION(find_subject)(struct seeker *who)
 }
 #define FIND_SUBJECT(who) ((u32)((u64 (*)(struct seeker *))LINKED_FIND_SUBJECT)(who))
 
-/* The entry of a set for the running process; `ruling` is the process's. */
-static always_inline struct policy_set *set_for_current(struct ruling *ruling, struct policy_set *set)
+/* The entry of a set for the running process; `ruling` is the process's, `known` what is known of it, or -1. */
+static always_inline struct policy_set *set_for_known(struct ruling *ruling, int known)
 {
 	struct seeker who = { .epoch = ruling->epoch, .set = ruling->set };
-	int known;
 
-	if (!(set->flags & SET_HAS_SUBJECTS))
-		return set;
-	known = known_subject(FIELD(current_task_struct(), group_leader), ruling->epoch);
 	if (known < 0)
 		known = FIND_SUBJECT(&who);
 	if (known == SUBJECT_UNKNOWN)
@@ -131,16 +131,27 @@ static always_inline struct policy_set *set_for_current(struct ruling *ruling, s
 	return set_for(ruling, known);
 }
 
+static always_inline struct policy_set *set_for_current(struct ruling *ruling, struct policy_set *set)
+{
+	if (!(set->flags & SET_HAS_SUBJECTS))
+		return set;
+	return set_for_known(ruling, known_subject(FIELD(current_task_struct(), group_leader), ruling->epoch));
+}
+
+/* A container's set where it has some of `flags`, else null; and the container's ruling. */
+static always_inline struct policy_set *set_with(u32 container, struct ruling *ruling, u32 flags)
+{
+	struct policy_set *set = ruling_in(container, ruling) ? set_of(ruling) : 0;
+
+	return set && set->flags & flags ? set : 0;
+}
+
 /* The set by which the running process is judged; null where it has none of `flags`. `container` is the process's. */
 static always_inline struct policy_set *set_in(u32 container, struct ruling *ruling, u32 flags)
 {
-	struct policy_set *set;
+	struct policy_set *set = set_with(container, ruling, flags);
 
-	ruling->container = container;
-	if (!container || !ruling_of_container(ruling))
-		return 0;
-	set = set_of(ruling);
-	return set && set->flags & flags ? set_for_current(ruling, set) : 0;
+	return set ? set_for_current(ruling, set) : 0;
 }
 
 /* The running process's ruling, and the set by which it is judged. */
@@ -152,12 +163,14 @@ static always_inline struct policy_set *current_set_with(struct ruling *ruling, 
 /* The same for hooks that are not called often. */
 static always_inline struct policy_set *find_set_with(struct ruling *ruling, u32 flags)
 {
-	return set_in(FIND_CONTAINER(), ruling, flags);
+	struct policy_set *set = set_with(FIND_CONTAINER(), ruling, flags);
+
+	return set && set->flags & SET_HAS_SUBJECTS ? set_for_known(ruling, -1) : set;
 }
 
-static always_inline struct policy_set *current_path_set(struct ruling *ruling)
+static always_inline struct policy_set *find_path_set(struct ruling *ruling)
 {
-	return current_set_with(ruling, SET_HAS_PATHS);
+	return find_set_with(ruling, SET_HAS_PATHS);
 }
 
 #endif

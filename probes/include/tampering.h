@@ -60,7 +60,7 @@ static always_inline int is_agent(struct task_struct *task)
 {
 	struct task_struct *leader = FIELD(task, group_leader);
 
-	return FIELD(leader, bpf_storage) && task_storage(MAP(agents), leader, 0, 0);
+	return FIELD(VIEW(task_struct, leader), bpf_storage) && task_storage(MAP(agents), leader, 0, 0);
 }
 
 static always_inline struct guard *guard(void)
@@ -72,7 +72,7 @@ static always_inline struct guard *guard(void)
 
 static always_inline int is_of(struct dentry *dentry, u64 magic)
 {
-	return FIELD(FIELD(dentry, d_sb), s_magic) == magic;
+	return FIELD(FIELD(VIEW(dentry, dentry), d_sb), s_magic) == magic;
 }
 
 /* Whether a dentry is one of the folders and pins of ours. Another bpffs is another device. */
@@ -81,6 +81,7 @@ static always_inline int is_pin(struct dentry *dentry)
 	struct guard *ours = guard();
 	int level;
 
+	dentry = VIEW(dentry, dentry);
 	if (!ours || FIELD(FIELD(dentry, d_sb), s_dev) != ours->pins_device)
 		return 0;
 #pragma unroll
@@ -110,6 +111,7 @@ static always_inline int is_at_home(struct dentry *dentry, u32 container)
 	u64 *home = map_lookup(MAP(homes), &container);
 	int level;
 
+	dentry = VIEW(dentry, dentry);
 	for (level = 0; home && level < CGROUP_LEVELS; level++) {
 		struct dentry *parent = FIELD(dentry, d_parent);
 
@@ -183,7 +185,7 @@ static always_inline u64 decide_guarded_file(struct file *file, u32 container, s
 
 	if (!rule || !ruling_of_pod(container, ruling))
 		return 0;
-	if (rule == BUILT_IN_CGROUPS && is_at_home(FIELD(file, f_path.dentry), container))
+	if (rule == BUILT_IN_CGROUPS && is_at_home(FIELD(VIEW(file, file), f_path.dentry), container))
 		return 0;
 	return tampering(ruling, rule);
 }

@@ -195,6 +195,7 @@ class KernelFunction(IntEnum):
 
     TASK_FROM_PID = 32001
     TASK_RELEASE = 32002
+    READONLY_CAST = 32003
 
 
 class LayerKind(IntEnum):

@@ -69,6 +69,7 @@ def parameters_of(types: KernelTypes, bpf_lsm: bool = True) -> Parameters:
         layers_have_paths=types.has_member("backing_file", "user_path"),
         direct_file_path=types.has_direct_member("file", "f_path"),
         task_from_pid=types.function("bpf_task_from_pid") is not None,
+        readonly_cast=types.function("bpf_rdonly_cast") is not None,
         bpf_lsm=bpf_lsm,
     )
 

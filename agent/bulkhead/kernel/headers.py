@@ -44,6 +44,7 @@ FIELDS = {
     "mm_struct": ("exe_file", "arg_start", "arg_end", "saved_auxv"),
     "mount": ("mnt.mnt_root", "mnt_mountpoint", "mnt_parent"),
     "msghdr": ("msg_name",),
+    "new_utsname": ("sysname",),
     "path": ("dentry", "mnt"),
     "proc_inode": ("pid", "vfs_inode"),
     "pt_regs": ("orig_ax",),
@@ -147,7 +148,7 @@ def write_headers(types: KernelTypes, tree: Path) -> None:
 
 
 def declarations(types: KernelTypes) -> str:
-    """C for every structure of FIELDS, its fields where this kernel has them."""
+    """C for every structure of FIELDS, its fields where this kernel has them; TYPE_name is its id in the BTF."""
     forward = "".join(f"struct {name};\n" for name in FIELDS)
     return forward + "".join(_declaration(types, name, fields) for name, fields in FIELDS.items())
 
@@ -158,7 +159,7 @@ def _declaration(types: KernelTypes, name: str, fields: tuple[str, ...]) -> str:
     layout = _layout(types, structure, _tree(fields + optional))
     for alias, candidates in RENAMED_FIELDS.get(name, {}).items():
         layout = f"union {{\nstruct {{\n{layout}}};\n{_renamed(types, structure, alias, candidates)}}};\n"
-    return f"struct {name} {{\n{layout}}};\n"
+    return f"struct {name} {{\n{layout}}};\n#define TYPE_{name} {types.structure_id(name)}\n"
 
 
 def _renamed(types: KernelTypes, structure: Type, alias: str, candidates: tuple[str, ...]) -> str:

@@ -63,9 +63,13 @@ class KernelTypes:
 
     def structure(self, name: str) -> Type:
         """A structure by name. `KernelUnable` where the kernel has none."""
+        return self.at(self.structure_id(name))
+
+    def structure_id(self, name: str) -> int:
+        """The same, its type id."""
         if name not in self._structures:
             raise KernelUnable(f"this kernel's BTF has no struct {name}; nothing was loaded")
-        return self.at(self._structures[name])
+        return self._structures[name]
 
     def at(self, type_id: int) -> Type:
         """A type by id."""

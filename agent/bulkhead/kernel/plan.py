@@ -215,6 +215,7 @@ FUNCTIONS = (
 KERNEL_FUNCTIONS = {
     KernelFunction.TASK_FROM_PID: "bpf_task_from_pid",
     KernelFunction.TASK_RELEASE: "bpf_task_release",
+    KernelFunction.READONLY_CAST: "bpf_rdonly_cast",
 }
 
 
@@ -233,6 +234,7 @@ class Parameters:
     layers_have_paths: bool = True
     direct_file_path: bool = True
     task_from_pid: bool = True
+    readonly_cast: bool = True
     bpf_lsm: bool = True
 
     def defines(self) -> dict[str, int]:
@@ -244,6 +246,7 @@ class Parameters:
             "HAVE_IDMAPPED_SETATTR": int(self.idmapped_setattr),
             "HAVE_DIRECT_FILE_PATH": int(self.direct_file_path),
             "HAVE_TASK_FROM_PID": int(self.task_from_pid),
+            "HAVE_READONLY_CAST": int(self.readonly_cast),
         }
 
 

@@ -72,9 +72,10 @@ def test_enumerators_are_features(types: KernelTypes) -> None:
 
 
 def test_the_compiler_has_no_say(types: KernelTypes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What is declared is laid out, by a real compiler, exactly as the BTF says."""
+    """What is declared is laid out, by a real compiler, exactly as the BTF says, and has the id that it has there."""
     monkeypatch.setattr(headers, "FIELDS", {"outer": ("within", "in.b", "next"), "inner": ("b",)})
     source = headers._BASE + headers.declarations(types)
+    source += '_Static_assert(TYPE_outer == 5 && TYPE_inner == 3, "ids");\n'
     for field, offset in {"within": 16, "in.b": 36, "next": 40}.items():
         source += f'_Static_assert(__builtin_offsetof(struct outer, {field}) == {offset}, "{field}");\n'
     source += '_Static_assert(sizeof(struct outer) == 48, "size");\n'
@@ -119,9 +120,10 @@ def test_rubbish_is_not_btf(blob: bytes) -> None:
 def test_every_field_that_probes_read_is_declared() -> None:
     """Each READ of a structure's field in the probes is in FIELDS."""
     probes = Path(__file__).resolve().parents[3] / "probes"
+    reads = re.compile(r"READ(?:_BYTES)?\([^;]*?struct (\w+), [^;]*?, ([\w.]+)(?:\[\d+\])?\);")
     used = set()
     for path in [*probes.glob("*.c"), *probes.glob("include/*.h")]:
-        used |= set(re.findall(r"READ\([^;]*?struct (\w+), [^;]*?, ([\w.]+)\);", path.read_text()))
+        used |= set(reads.findall(path.read_text()))
     assert used
     for structure, field in used:
         declared = headers.FIELDS[structure]
