@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from bulkhead.kube.reflector import WATCH_S
 from tools.vm import CHECKOUT
 
 NODE, PODS, CONTAINERS = "node-0", 250, 4
+IMAGE = "example.org/shop"
 CHANGES = 20
 MANY, SHORT_WATCH_S, WINDOW_S = 100, 20, 60.0
 FOR_NODES = 5_000
@@ -48,26 +49,41 @@ def line(running: subprocess.Popen[str]) -> dict[str, Any]:
     return said
 
 
-def write_pods(api: Api, namespaces: int) -> None:
-    """As many as a node may have, each under one of the policies. All of their containers run."""
+def write_node(api: Api, namespaces: int) -> None:
+    """A node, and namespaces whose pods may be on it."""
     api.post(collection_path("Node"), {"metadata": {"name": NODE}})
     for number in range(namespaces):
         api.post(f"{CORE}/namespaces/n{number}/serviceaccounts", {"metadata": {"name": "default"}})
+
+
+def write_pods(api: Api, namespaces: int) -> None:
+    """As many as a node may have, each under one of the policies. All of their containers run."""
+    write_node(api, namespaces)
     names = [f"c{number}" for number in range(CONTAINERS)]
     for number in range(PODS):
         namespace, name = f"n{number % namespaces}", f"pod-{number}"
-        containers = [{"name": each, "image": "example.org/shop"} for each in names]
-        pod = {
-            "metadata": {"name": name, "labels": {"app": f"a{number}"}},
-            "spec": {"nodeName": NODE, "containers": containers},
-        }
-        api.post(collection_path("Pod", namespace), pod)
-        running = [
-            {"name": each, "image": "example.org/shop", "imageID": "x", "ready": True, "restartCount": 0,
-             "containerID": f"containerd://{number}-{each}", "state": {"running": {}}} for each in names
-        ]  # fmt: skip
-        status = {"status": {"phase": "Running", "containerStatuses": running}}
-        api.patch(object_path("Pod", namespace, name) + "/status", status, MERGE_TYPE)
+        write_pod(api, namespace, name, f"a{number}", names)
+        write_running(api, namespace, name, {each: f"{number}-{each}" for each in names})
+
+
+def write_pod(api: Api, namespace: str, name: str, app: str, containers: Iterable[str]) -> str:
+    """One that was bound to the node; returns its uid."""
+    pod = {
+        "metadata": {"name": name, "labels": {"app": app}},
+        "spec": {"nodeName": NODE, "containers": [{"name": each, "image": IMAGE} for each in containers]},
+    }
+    return str(api.post(collection_path("Pod", namespace), pod)["metadata"]["uid"])
+
+
+def write_running(api: Api, namespace: str, name: str, containers: Mapping[str, str]) -> None:
+    """What a kubelet says of a pod when all of its containers run, their ids by name."""
+    running = [
+        {"name": each, "image": IMAGE, "imageID": "x", "ready": True, "restartCount": 0,
+         "containerID": f"containerd://{identifier}", "state": {"running": {}}}
+        for each, identifier in containers.items()
+    ]  # fmt: skip
+    status = {"status": {"phase": "Running", "containerStatuses": running}}
+    api.patch(object_path("Pod", namespace, name) + "/status", status, MERGE_TYPE)
 
 
 def policy_changes(api: Api) -> tuple[Change, Seen]:

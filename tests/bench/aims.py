@@ -90,12 +90,27 @@ class Aim:
         return (self.what, self.shown.format(value), "", "")
 
 
+@dataclass(frozen=True)
+class Tail:
+    """A time that was taken often, in milliseconds: median and 99th percentile, of which the latter has an aim."""
+
+    what: str
+    keys: tuple[str, ...]
+    most: float | None = None
+
+    def row(self, results: Results) -> tuple[str, ...]:
+        """What, median, 99th percentile, aim, and whether it is met."""
+        _, median, _, _ = Aim(self.what, at(*self.keys, "median_ms"), MILLISECONDS).row(results)
+        return (self.what, median, *Aim(self.what, at(*self.keys, "p99_ms"), MILLISECONDS, self.most).row(results)[1:])
+
+
 def met(good: bool) -> str:
     """Whether an aim is met."""
     return "met" if good else "**missed**"
 
 
 RATIO, ADDED, SECONDS = "{:.2f}", "{:+,.0f}", "{:.2f} s"
+MILLISECONDS, TENTHS, MEBIBYTES, MEGABYTES = "{:,.0f} ms", "{:.1f} s", "{:,.0f} MiB", "{:.0f} MB"
 
 COUNTED = (
     Aim("open+close without policy, to the empty program", to("empty_file_open", "open", ["no_policy"]), RATIO, 1.5),
@@ -153,4 +168,109 @@ TIMED = (
     ),
     Aim("memory of the agent, at most", at("operation", "agent_after", "VmHWM"), "{:.0f} MiB", 90.0),
     Aim("libraries of LLVM mapped in the agent", at("operation", "agent_after", "llvm_mapped"), "{:.0f}", 0.0),
+)
+
+
+def of_cluster(what: str, *keys: str) -> Aim:
+    """Seconds of a cluster, which are only told."""
+    return Aim(what, at("cluster", *keys), TENTHS)
+
+
+CLUSTER = (
+    of_cluster("`helm install` to agent and collector ready", "install_to_ready_s"),
+    of_cluster("`helm install` to the first denial seen, a policy applied between", "install_to_denial_s"),
+    of_cluster("`kubectl apply` of a policy until it has returned", "policy", "created_s"),
+    of_cluster("the same until the agent has accepted it", "policy", "accepted_s"),
+    of_cluster("the same until it is in force on a container", "policy", "in_force_s"),
+    of_cluster("the same until NodeState says so", "policy", "told_s"),
+    of_cluster("agent's process to enforcing, programs compiled before", "warm_s"),
+    of_cluster("agent's process to enforcing, programs to be compiled", "cold_s"),
+    Aim("agent at rest, resident", at("cluster", "memory", "agent_mib"), MEBIBYTES),
+    Aim("collector at rest, resident", at("cluster", "memory", "collector_mib"), MEBIBYTES),
+    Aim("image of the agent, unpacked", at("cluster", "image_bytes", "agent", factor=1e-6), MEGABYTES, 450),
+    Aim("image of the collector, unpacked", at("cluster", "image_bytes", "collector", factor=1e-6), MEGABYTES, 150),
+)
+
+CHANGES = (
+    Tail("a policy until the API server has written it", ("cluster", "changes", "written")),
+    Tail("the same until the agent has accepted it", ("cluster", "changes", "accepted")),
+    Tail("from accepted to in force on a container", ("cluster", "changes", "applied"), 100),
+    Tail("all of it, until it is in force on a container", ("cluster", "changes", "policy"), 500),
+    Tail("a pod's label until its policies are in force", ("cluster", "changes", "label"), 500),
+)
+
+SCALE = (
+    Aim("write all policies, eight at once", at("scale", "policies_written_s"), TENTHS),
+    Aim("write all NodeStates, as agents do, eight at once", at("scale", "nodes_written_s"), TENTHS),
+    Aim("API server, resident, before all that", at("scale", "server_empty_mib"), MEBIBYTES),
+    Aim("the same with all of it", at("scale", "server_mib"), MEBIBYTES),
+    Aim("the same with the watches of those agents", at("scale", "server_with_watches_mib"), MEBIBYTES),
+    Aim("the same with a controller that watches", at("scale", "server_with_controller_mib"), MEBIBYTES),
+    Aim("etcd, resident", at("scale", "store_mib"), MEBIBYTES),
+    Aim("controller's start until it and the API server rest", at("scale", "controller_settled_s"), TENTHS),
+    Aim("controller, resident", at("scale", "controller_mib"), MEBIBYTES),
+    Aim(
+        "requests a second about our objects and leases, when nothing changes",
+        at("scale", "idle_requests_a_second"),
+        "{:.2f}",
+    ),
+)
+
+AGENT = (
+    Aim(
+        "an agent that knows nothing: start until it knows all, of the processor",
+        at("scale", "agent", "first", "cpu_s"),
+        TENTHS,
+    ),
+    Aim("one that comes back: the same", at("scale", "agent", "again", "cpu_s"), TENTHS),
+    Aim("the same by the clock", at("scale", "agent", "again", "known_s"), TENTHS),
+    Aim("its selections for 1,000 containers", at("scale", "agent", "again", "selected", "took_s"), TENTHS),
+    Aim(
+        "a policy changed until that is in its selections: median",
+        at("scale", "agent", "policy", "median_s"),
+        TENTHS,
+    ),
+    Aim("the same at most", at("scale", "agent", "policy", "most_s"), TENTHS),
+    Aim(
+        "a pod's label changed until that is in its selections: median",
+        at("scale", "agent", "label", "median_s"),
+        TENTHS,
+    ),
+    Aim("the same at most", at("scale", "agent", "label", "most_s"), TENTHS),
+    Aim("resident, but for what enforces", at("scale", "agent", "again", "mib"), MEBIBYTES, 150),
+    Aim(
+        "requests a second of 5,000 agents that hear nothing new",
+        at("scale", "watches", "requests_a_second"),
+        "{:.2f}",
+        20,
+    ),
+)
+
+STARTS = (
+    Tail("create and start a container, the agent not asked, no other pods", ("full_node", "starts_alone", "unasked")),
+    Tail("added by the agent", ("full_node", "starts_alone", "added"), 20),
+    Tail("the same on a node of 250 pods, the agent not asked", ("full_node", "starts_full", "unasked")),
+    Tail("added by the agent there", ("full_node", "starts_full", "added"), 20),
+)
+
+FULL_NODE = (
+    Tail("a policy of one container until the API server has written it", ("full_node", "one", "written")),
+    Tail("the same until the agent has accepted it", ("full_node", "one", "accepted")),
+    Tail("the same until it is in force", ("full_node", "one", "policy"), 500),
+    Tail("a policy of all containers until the agent has accepted it", ("full_node", "all", "accepted")),
+    Tail("the same until it is in force on the first", ("full_node", "all", "first")),
+    Tail("the same until it is in force on all", ("full_node", "all", "policy")),
+)
+
+FULL_NODE_MEMORY = (
+    Aim("agent, resident, before there are pods", at("full_node", "empty", "mib"), MEBIBYTES),
+    Aim("the same with all containers under their sets", at("full_node", "full", "mib"), MEBIBYTES),
+    Aim("the same after all those changes", at("full_node", "changed_mib"), MEBIBYTES, 150),
+    Aim("maps in the kernel, before there are pods", at("full_node", "empty", "map_bytes", factor=1e-6), "{:.1f} MB"),
+    Aim("the same with 1,000 sets", at("full_node", "full", "map_bytes", factor=1e-6), "{:.1f} MB"),
+    Aim(
+        "agent's share of a processor there, when nothing changes",
+        at("full_node", "rest_share", factor=100),
+        "{:.0f} %",
+    ),
 )

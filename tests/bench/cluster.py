@@ -13,11 +13,11 @@ import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from tests.bench import changes
+from tests.bench.agent_log import BOUND, events, last_moment
 from tests.cluster.enforcement.install import NAMESPACE, RELEASE, give_bundle, install
 from tests.cluster.enforcement.shop import POLICY, Shop, pod
 from tools.cluster import start
@@ -48,14 +48,7 @@ def clock_difference_s(cluster: Cluster) -> float:
 def agent_log(cluster: Cluster) -> list[dict[str, Any]]:
     """What the agent has said."""
     selector = "--selector=app.kubernetes.io/component=agent"
-    lines = cluster.kubectl("--namespace", NAMESPACE, "logs", selector, "--tail=-1").splitlines()
-    return [json.loads(line) for line in lines if line.startswith("{")]
-
-
-def moment(log: list[dict[str, Any]], event: str, **wanted: Any) -> float:
-    """When an event was said last, by the node's clock."""
-    said = [each for each in log if each["event"] == event and wanted.items() <= each.items()]
-    return datetime.fromisoformat(said[-1]["timestamp"]).timestamp()
+    return list(events(cluster.kubectl("--namespace", NAMESPACE, "logs", selector, "--tail=-1").splitlines()))
 
 
 def started(cluster: Cluster) -> float:
@@ -66,7 +59,7 @@ def started(cluster: Cluster) -> float:
 
 def from_start_to_enforcing_s(cluster: Cluster) -> float:
     """The agent that was just installed: from its process to the moment at which it was ready."""
-    return moment(agent_log(cluster), "agent_ready") - started(cluster)
+    return last_moment(agent_log(cluster), "agent_ready") - started(cluster)
 
 
 def until_denied(shop: Shop) -> float:
@@ -102,8 +95,8 @@ def policy_stages(cluster: Cluster, shop: Shop) -> dict[str, float]:
     log = agent_log(cluster)
     return {
         "created_s": created - began,
-        "accepted_s": moment(log, "policy_accepted") - difference - began,
-        "in_force_s": moment(log, "container_bound", container="shop/web/main") - difference - began,
+        "accepted_s": last_moment(log, "policy_accepted") - difference - began,
+        "in_force_s": last_moment(log, BOUND, container=changes.CONTAINER) - difference - began,
         "told_s": told - began,
     }
 

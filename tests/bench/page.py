@@ -10,7 +10,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.bench.aims import COUNTED, KEPT, TIMED, Aim, Results, met
+from tests.bench.aims import (
+    AGENT,
+    CHANGES,
+    CLUSTER,
+    COUNTED,
+    FULL_NODE,
+    FULL_NODE_MEMORY,
+    KEPT,
+    SCALE,
+    STARTS,
+    TIMED,
+    Aim,
+    Results,
+    Tail,
+)
 
 BEGIN = "<!-- measured: written by `make bench`, do not edit -->"
 END = "<!-- end of what was measured -->"
@@ -45,7 +59,6 @@ OTHER_ACTS = {
     "fork": "vfork+exit",
     "exec": "vfork+exec",
 }
-IMAGE_AIMS_MB = {"agent": 450, "collector": 150}
 RULE_BYTES_AIM = 500
 
 
@@ -115,9 +128,14 @@ def instruction_table(costs: Mapping[str, Mapping[str, float]], acts: Mapping[st
     return table(("", *acts.values()), rows)
 
 
-def aim_table(aims: Sequence[Aim]) -> Callable[[Results], list[str]]:
+def aim_table(results: Results, aims: Sequence[Aim]) -> str:
     """Each aim: what, measured, aim, and whether it is met."""
-    return lambda results: [table(("what", "measured", "aim", ""), (aim.row(results) for aim in aims))]
+    return table(("what", "measured", "aim", ""), (aim.row(results) for aim in aims))
+
+
+def tail_table(results: Results, tails: Sequence[Tail]) -> str:
+    """The same of times that were taken often."""
+    return table(("what", "median", "99th percentile", "aim", ""), (tail.row(results) for tail in tails))
 
 
 def kernel_memory_table(results: Results) -> list[str]:
@@ -175,30 +193,9 @@ def cluster_parts(results: Results) -> list[str]:
     return [
         f"The machine's load average before the cluster was started was {cluster['other_load']:.1f}. The node is "
         "emulated; kubectl, Helm and the control plane are not.",
-        table(("what", "measured", "aim", ""), cluster_rows(cluster)),
+        aim_table(results, CLUSTER),
         "A hundred changes, one after another, each from the moment before it is sent:",
-        table(("what", "median", "99th percentile", "aim", ""), change_rows(cluster["changes"])),
-    ]
-
-
-def change_rows(changes: Mapping[str, Mapping[str, float]]) -> list[tuple[str, ...]]:
-    """Stages of a changed policy, and a changed label as a whole; the aims are of the tails."""
-    stages = (
-        ("a policy until the API server has written it", "written", None),
-        ("the same until the agent has accepted it", "accepted", None),
-        ("from accepted to in force on a container", "applied", 100),
-        ("all of it, until it is in force on a container", "policy", 500),
-        ("a pod's label until its policies are in force", "label", 500),
-    )
-    return [
-        (
-            what,
-            milliseconds(changes[stage]["median_ms"]),
-            milliseconds(changes[stage]["p99_ms"]),
-            f"≤ {most} ms" if most else "",
-            met(changes[stage]["p99_ms"] <= most) if most else "",
-        )
-        for what, stage, most in stages
+        tail_table(results, CHANGES),
     ]
 
 
@@ -240,94 +237,35 @@ def building_table(building: Mapping[str, Any]) -> str:
     return table(("", *(f"{int(count):,} rules" for count in counts)), rows)
 
 
-def cluster_rows(cluster: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
-    """Times, memory and images."""
-    policy, memory = cluster["policy"], cluster["memory"]
-    rows = [
-        ("`helm install` to agent and collector ready", seconds(cluster["install_to_ready_s"]), "", ""),
-        (
-            "`helm install` to the first denial seen, a policy applied between",
-            seconds(cluster["install_to_denial_s"]),
-            "",
-            "",
-        ),
-        ("`kubectl apply` of a policy until it has returned", seconds(policy["created_s"]), "", ""),
-        ("the same until the agent has accepted it", seconds(policy["accepted_s"]), "", ""),
-        ("the same until it is in force on a container", seconds(policy["in_force_s"]), "", ""),
-        ("the same until NodeState says so", seconds(policy["told_s"]), "", ""),
-        ("agent's process to enforcing, programs compiled before", seconds(cluster["warm_s"]), "", ""),
-        ("agent's process to enforcing, programs to be compiled", seconds(cluster["cold_s"]), "", ""),
-        ("agent at rest, resident", f"{memory['agent_mib']:.0f} MiB", "", ""),
-        ("collector at rest, resident", f"{memory['collector_mib']:.0f} MiB", "", ""),
-    ]
-    for name, aim in IMAGE_AIMS_MB.items():
-        size = cluster["image_bytes"][name] / 1e6
-        rows.append((f"image of the {name}, unpacked", f"{size:.0f} MB", f"≤ {aim} MB", met(size <= aim)))
-    return rows
-
-
-def agent_rows(scale: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """What one agent takes of all that, and the watches of all."""
-    first, again, watches = scale["agent"]["first"], scale["agent"]["again"], scale["watches"]
-    rate, memory = watches["requests_a_second"], again["mib"]
-    rows = [
-        ("an agent that knows nothing: start until it knows all, of the processor", seconds(first["cpu_s"])),
-        ("one that comes back: the same", seconds(again["cpu_s"])),
-        ("the same by the clock", seconds(again["known_s"])),
-        ("its selections for 1,000 containers", seconds(again["selected"]["took_s"])),
-    ]
-    for what, name in (("a policy", "policy"), ("a pod's label", "label")):
-        found = scale["agent"][name]
-        rows.append((f"{what} changed until that is in its selections: median", seconds(found["median_s"])))
-        rows.append(("the same at most", seconds(found["most_s"])))
-    return [
-        *((*row, "", "") for row in rows),
-        ("resident, but for what enforces", mib(memory), "≤ 150 MiB", met(memory <= 150)),
-        (
-            f"requests a second of {watches['for_nodes']:,} agents that hear nothing new, from {watches['agents']}",
-            number(rate), "≤ 20", met(rate <= 20),
-        ),
-    ]  # fmt: skip
-
-
 def scale_parts(results: Results) -> list[str]:
     """What thousands of nodes and policies cost."""
     scale = results["scale"]
-    rows = [
-        ("write all policies, eight at once", seconds(scale["policies_written_s"])),
-        ("write all NodeStates, as agents do, eight at once", seconds(scale["nodes_written_s"])),
-        ("API server, resident, before all that", mib(scale["server_empty_mib"])),
-        ("the same with all of it", mib(scale["server_mib"])),
-        (f"the same with the watches of {scale['watches']['agents']} agents", mib(scale["server_with_watches_mib"])),
-        ("the same with a controller that watches", mib(scale["server_with_controller_mib"])),
-        ("etcd, resident", mib(scale["store_mib"])),
-        ("controller's start until it and the API server rest", seconds(scale["controller_settled_s"])),
-        ("controller, resident", mib(scale["controller_mib"])),
-        (
-            "requests a second about our objects and leases, when nothing changes",
-            number(scale["idle_requests_a_second"]),
-        ),
-    ]
     return [
-        f"{scale['nodes']:,} NodeStates of twenty policies each, {scale['policies']:,} policies of ten rules each, "
-        f"a real API server and no node. The machine's load average before was {scale['other_load']:.1f}.",
-        table(("what", "measured", "aim", ""), [*((*row, "", "") for row in rows), *agent_rows(scale)]),
+        f"{scale['nodes']:,} NodeStates of twenty policies each, {scale['policies']:,} policies of ten rules each, the "
+        f"watches of {scale['watches']['agents']:,} agents, a real API server and no node. The machine's load average "
+        f"before was {scale['other_load']:.1f}.",
+        aim_table(results, (*SCALE, *AGENT)),
     ]
 
 
-def mib(value: float) -> str:
-    """Memory."""
-    return f"{value:,.0f} MiB"
+def start_parts(results: Results) -> list[str]:
+    """What the agent adds to a container's start."""
+    return [other_load(results["full_node"]), tail_table(results, STARTS)]
 
 
-def milliseconds(value: float) -> str:
-    """A short time."""
-    return f"{value:,.0f} ms"
+def full_node_parts(results: Results) -> list[str]:
+    """What a node with as many pods as it may have takes."""
+    node = results["full_node"]
+    return [
+        f"{node['pods']} pods, {node['containers']:,} containers, each under a set of its own. {other_load(node)}",
+        tail_table(results, FULL_NODE),
+        aim_table(results, FULL_NODE_MEMORY),
+    ]
 
 
-def seconds(value: float) -> str:
-    """A time."""
-    return f"{value:.1f} s"
+def other_load(part: Mapping[str, Any]) -> str:
+    """What else there was to do."""
+    return f"The machine's load average before was {part['other_load']:.1f}."
 
 
 def footprint_tables(results: Results) -> list[str]:
@@ -367,13 +305,19 @@ def added(difference: float) -> str:
 
 SECTIONS = (
     Section("Instructions added", ("instructions",), instruction_tables),
-    Section("Aims of what is counted", ("instructions",), aim_table(COUNTED)),
+    Section("Aims of what is counted", ("instructions",), lambda results: [aim_table(results, COUNTED)]),
     Section("Memory in the kernel", ("kernel_memory",), kernel_memory_table),
-    Section("Aims of what takes time", ("building", "compile_s", "throughput", "operation"), aim_table(TIMED)),
+    Section(
+        "Aims of what takes time",
+        ("building", "compile_s", "throughput", "operation"),
+        lambda results: [aim_table(results, TIMED)],
+    ),
     Section("Latency and memory", ("operation",), latency_parts),
     Section("From spool to store", ("throughput",), throughput_parts),
     Section("A policy of many rules", ("building",), building_parts),
     Section("In a cluster", ("cluster",), cluster_parts),
+    Section("A container's start", ("full_node",), start_parts),
+    Section("A full node", ("full_node",), full_node_parts),
     Section("Many nodes and policies", ("scale",), scale_parts),
     Section("Footprint in the kernel", ("operation",), footprint_tables),
 )

@@ -30,7 +30,12 @@ def archives() -> list[Path]:
         raise BenchError(
             f"these images are not built, and no cluster is started: {', '.join(missing)}; run `make image`"
         )
-    return [_pause(), _busybox(), *built.values()]
+    return [*own(), *built.values()]
+
+
+def own() -> list[Path]:
+    """The archives of the bench's own. Raises `BenchError`."""
+    return [_pause(), _busybox()]
 
 
 def _pause() -> Path:

@@ -253,7 +253,8 @@ def _load_programs(bundle: Bundle, maps: Maps) -> dict[str, int]:
     """All programs; the verifier takes its time, and takes it for several at once."""
     by_name = {linked.name: linked for linked in bundle.programs}
     pending = {program.name: program for program in bundle.plan}
-    first = next(name for name in pending if any(part in _TRUSTED for _, part in by_name[name].functions))
+    with_trusted = (name for name in pending if any(part in _TRUSTED for _, part in by_name[name].functions))
+    first = next(with_trusted, next(iter(pending)))
     descriptor, forms = _load_in_one_form(pending.pop(first), by_name[first], maps, (True, False))
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         loading = {
