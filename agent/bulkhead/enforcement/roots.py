@@ -6,6 +6,7 @@ from which the kernel's walk starts.
 
 from __future__ import annotations
 
+import functools
 import os
 import resource
 from collections.abc import Iterator
@@ -74,7 +75,7 @@ def look_at(pid: int) -> Iterator[RootView]:
                 prefixes=_prefixes(parsed),
                 devices=frozenset(mounts.device_number(mount.device) for mount in parsed),
                 root_device=mounts.device_number(top.device) if top else 0,
-                has_own_overlay=top is not None and top.fstype == b"overlay" and not _is_of_host(top),
+                has_own_overlay=top is not None and top.fstype == b"overlay" and top.device != _root_device_of_host(),
                 root=root,
                 links=Links(root),
                 gates=gates,
@@ -112,9 +113,11 @@ def _root_mount(parsed: tuple[mounts.Mount, ...]) -> mounts.Mount | None:
     return next((mount for mount in reversed(parsed) if mount.mount_point == b"/"), None)
 
 
-def _is_of_host(top: mounts.Mount) -> bool:
+@functools.cache
+def _root_device_of_host() -> tuple[int, int] | None:
+    """That of its first process, which stays: its table, which has the mounts of every container, is read once."""
     host = _root_mount(mounts.parse(Path("/proc/1/mountinfo").read_bytes()))
-    return host is not None and host.device == top.device
+    return host.device if host else None
 
 
 def _prefixes(parsed: tuple[mounts.Mount, ...]) -> dict[int, bytes]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bulkhead.node import processes
 from bulkhead.node.cgroups import Cgroup
 from bulkhead.node.processes import Representatives, representative
 
@@ -69,3 +71,26 @@ def test_one_that_has_ended_is_replaced(family: list[int], tmp_path: Path) -> No
     short.wait()
     assert representatives.of([cgroup_of(tmp_path, [short.pid, family[1]])]) == {7: family[1]}
     assert representatives.of([cgroup_of(tmp_path, [short.pid])]) == {}
+
+
+def test_who_was_moved_out_is_noticed_in_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two containers one is listed at each look; whoever has ended is noticed at once."""
+    monkeypatch.setattr(processes, "LISTED", 1)
+    sleepers = [subprocess.Popen(["sleep", "1000"]) for _ in range(4)]
+    pids = [each.pid for each in sleepers]
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for folder in folders:
+        folder.mkdir()
+
+    def hold(first: list[int], second: list[int]) -> list[Cgroup]:
+        return [replace(cgroup_of(folders[0], first), id=1), replace(cgroup_of(folders[1], second), id=2)]
+
+    representatives = Representatives()
+    assert representatives.of(hold(pids[:2], pids[2:])) == {1: pids[0], 2: pids[2]}
+    moved = hold(pids[1:2], pids[3:])
+    assert representatives.of(moved) == {1: pids[0], 2: pids[3]}
+    assert representatives.of(moved) == {1: pids[1], 2: pids[3]}
+    for each in sleepers:
+        each.kill()
+        each.wait()
+    assert representatives.of(hold([], [])) == {}
