@@ -250,7 +250,7 @@ def scale_parts(results: Results) -> list[str]:
 
 def start_parts(results: Results) -> list[str]:
     """What the agent adds to a container's start."""
-    return [other_load(results["full_node"]), tail_table(results, STARTS)]
+    return [other_load(results["full_node"]), aim_table(results, STARTS)]
 
 
 def full_node_parts(results: Results) -> list[str]:
