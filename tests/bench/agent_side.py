@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bulkhead.agent.cluster.source import select
+from bulkhead.agent.cluster.selection import select
 from bulkhead.agent.cluster.state import ClusterState, Snapshot
 from bulkhead.agent.cluster.watching import Watching
 from bulkhead.kube.client import connect

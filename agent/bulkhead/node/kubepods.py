@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from bulkhead.errors import NotEnforceable
@@ -71,10 +71,14 @@ class ContainerCgroups:
         self._root = root
         self._known: dict[tuple[str, str], Cgroup] = {}
 
-    def find(self, wanted: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], Cgroup]:
-        """Those of `wanted` that are there now. What is not asked for any more is forgotten."""
+    def find(self, wanted: Iterable[tuple[str, str]], living: Collection[int] = ()) -> Mapping[tuple[str, str], Cgroup]:
+        """Those of `wanted` that are there now. What is not asked for any more is forgotten.
+
+        `living` are ids of cgroups in which a process lives: they are there.
+        """
         names = set(wanted)
-        self._known = {name: cgroup for name, cgroup in self._known.items() if name in names and cgroup.path.is_dir()}
+        known = ((name, cgroup) for name, cgroup in self._known.items() if name in names)
+        self._known = {name: cgroup for name, cgroup in known if cgroup.id in living or cgroup.path.is_dir()}
         missing = names - self._known.keys()
         if missing:
             self._look_for(missing)

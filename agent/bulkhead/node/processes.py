@@ -8,27 +8,16 @@ machine's, it is the oldest of the container's processes. Source: proc_pid_statu
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from bulkhead.node.cgroups import Cgroup, walk
+from bulkhead.node.lives import Lives, Process, lives, started
 
 FIRST = 1
 LISTED = 100  # containers a look whose processes are listed: where there are more, each has its turn
-ENDED = b"ZX"  # states of a process that has, field 3 of stat
-STAT_BYTES = 4_096  # more than stat ever has
 NESTING = b"NSpid:"
-
-
-@dataclass(frozen=True)
-class Process:
-    """A process, at one moment. `started` is in clock ticks since boot; pids come again, with another one."""
-
-    pid: int
-    started: int
 
 
 class Representatives:
@@ -40,21 +29,28 @@ class Representatives:
 
     def __init__(self) -> None:
         self._known: dict[int, Process] = {}
+        self._lives = Lives()
         self._turn = 0
 
     def of(self, containers: Iterable[Cgroup]) -> dict[int, int]:
         """The pid for each container that has a process, by cgroup id. What is not asked for any more is forgotten."""
         found: dict[int, Process] = {}
         asked = list(containers)
-        due = self._due([cgroup.id for cgroup in asked])
+        due, ended = self._due([cgroup.id for cgroup in asked]), self._lives.ended()
         for cgroup in asked:
             process = self._known.get(cgroup.id)
-            if process is None or cgroup.id in due or not _lives(process):
+            if process is None or cgroup.id in due or process in ended:
                 process = _confirmed(process, list(_processes(cgroup.path)))
             if process:
                 found[cgroup.id] = process
         self._known = found
+        self._lives.hold(found.values())
         return {identifier: process.pid for identifier, process in found.items()}
+
+    def living(self) -> set[int]:
+        """The ids of the cgroups of the last look whose process lives."""
+        ended = self._lives.ended()
+        return {identifier for identifier, process in self._known.items() if process not in ended}
 
     def _due(self, asked: list[int]) -> set[int]:
         """Whose turn it is."""
@@ -65,7 +61,7 @@ class Representatives:
 
 def _confirmed(process: Process | None, present: list[int]) -> Process | None:
     """The same process, where it is among those that are in the container, or another one."""
-    return process if process and process.pid in present and _lives(process) else representative(present)
+    return process if process and process.pid in present and lives(process) else representative(present)
 
 
 def representative(pids: Iterable[int]) -> Process | None:
@@ -73,15 +69,15 @@ def representative(pids: Iterable[int]) -> Process | None:
     firsts: list[tuple[int, int, int]] = []
     others: list[tuple[int, int]] = []
     for pid in pids:
-        started, nesting = _started(pid), _nesting(pid)
-        if started is None or not nesting:  # it has ended
+        began, nesting = started(pid), _nesting(pid)
+        if began is None or not nesting:  # it has ended
             continue
-        others.append((started, pid))
+        others.append((began, pid))
         if nesting[-1] == FIRST:
-            firsts.append((len(nesting), started, pid))
+            firsts.append((len(nesting), began, pid))
     if firsts:
-        _, started, pid = min(firsts)
-        return Process(pid, started)
+        _, began, pid = min(firsts)
+        return Process(pid, began)
     return Process(*reversed(min(others))) if others else None
 
 
@@ -92,32 +88,6 @@ def _processes(path: Path) -> Iterator[int]:
         except OSError:  # it was removed, or is threaded
             continue
         yield from (int(word) for word in text.split() if word != "0")  # 0: of a namespace that is not seen from here
-
-
-def _started(pid: int) -> int | None:
-    """Field 22 of stat; None where the process is gone."""
-    fields = _stat(pid)
-    return int(fields[19]) if fields else None
-
-
-def _lives(process: Process) -> bool:
-    """Whether it is the same and has not ended."""
-    fields = _stat(process.pid)
-    return bool(fields) and int(fields[19]) == process.started and fields[0] not in ENDED
-
-
-def _stat(pid: int) -> list[bytes]:
-    """The fields of stat behind the name, which may hold anything, from field 3 on; none where the process is gone."""
-    try:
-        descriptor = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return []
-    try:
-        return os.read(descriptor, STAT_BYTES).rpartition(b")")[2].split()
-    except OSError:
-        return []
-    finally:
-        os.close(descriptor)
 
 
 def _nesting(pid: int) -> tuple[int, ...]:

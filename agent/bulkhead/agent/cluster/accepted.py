@@ -57,10 +57,11 @@ class InForce:
             by_namespace.setdefault(each.key.namespace, []).append(each)
         self._everywhere = tuple(by_namespace.pop("", ()))
         self._by_namespace = {name: tuple(found) for name, found in by_namespace.items()}
+        self._together = {name: self._everywhere + found for name, found in self._by_namespace.items()}
 
     def of(self, namespace: str) -> tuple[Accepted, ...]:
         """Those that may select pods of a namespace."""
-        return self._everywhere + self._by_namespace.get(namespace, ())
+        return self._together.get(namespace, self._everywhere)
 
     def all(self) -> tuple[Accepted, ...]:
         """Every one."""

@@ -56,7 +56,8 @@ def parse_pod(value: Mapping[str, Any]) -> Pod:
 def with_containers(pod: Pod, more: Iterable[PodContainer]) -> Pod:
     """The pod with those of some containers that it does not name."""
     named = {container.id for container in pod.containers}
-    return replace(pod, containers=(*pod.containers, *(each for each in more if each.id not in named)))
+    unnamed = tuple(each for each in more if each.id not in named)
+    return replace(pod, containers=pod.containers + unnamed) if unnamed else pod
 
 
 def workload(owners: list[Mapping[str, Any]], labels: Mapping[str, str]) -> str:

@@ -11,13 +11,13 @@ new is behind, and does not start where the runtime asks. Next step: `agent.sync
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bulkhead.agent.cluster.accepted import Accepted
 from bulkhead.agent.cluster.host import HostProcesses, OfNode
-from bulkhead.agent.cluster.pods import Pod, PodContainer, with_containers
+from bulkhead.agent.cluster.pods import PodContainer, with_containers
+from bulkhead.agent.cluster.selection import Selected, Selection
 from bulkhead.agent.cluster.state import ClusterState, Snapshot
 from bulkhead.agent.source import Assignment
 from bulkhead.agent.sync import Sync
@@ -25,42 +25,8 @@ from bulkhead.node.cgroups import Cgroup
 from bulkhead.node.container import Container
 from bulkhead.node.kubepods import ContainerCgroups, pod_uid
 from bulkhead.node.processes import Representatives
-from bulkhead.policy.rules import PolicyRules
-from bulkhead.policy.select import Candidate, names_container, selects_pod
 
 NEVER = -1  # no version of the state
-
-_Answer = tuple[Accepted, bool | None]  # None: what it depends on is not known yet
-
-
-@dataclass(frozen=True)
-class Selected:
-    """A container that policies select, wherever it is. `rules` are those of `policies`.
-
-    `undecided` are policies that may select it, for the reason that is `unknown`.
-    """
-
-    pod: Pod
-    container: PodContainer
-    policies: tuple[Accepted, ...]
-    rules: tuple[PolicyRules, ...]
-    undecided: tuple[Accepted, ...] = ()
-    unknown: str = ""
-
-    @property
-    def title(self) -> str:
-        """By which people know it."""
-        return f"{self.pod.namespace}/{self.pod.name}/{self.container.name}"
-
-    @property
-    def missing(self) -> str:
-        """What of its policies can not be enforced: nothing; what cannot be now is a failure."""
-        return ""
-
-    @property
-    def name(self) -> tuple[str, str]:
-        """By which `ContainerCgroups` knows it."""
-        return self.pod.cgroup_uid, self.container.id
 
 
 @dataclass(frozen=True)
@@ -91,6 +57,7 @@ class ClusterSource:
         self._cgroups = cgroups
         self._version = NEVER
         self.seen = NEVER  # the newest version that was looked at
+        self._selection = Selection()
         self._selected: tuple[Selected, ...] = ()
         self._look = Look()
         self._pods: set[str] = set()
@@ -102,9 +69,9 @@ class ClusterSource:
         if snapshot is None:
             return None
         if snapshot.version != self._version:
-            self._selected = tuple(self._select(snapshot))
+            self._selected = self._select(snapshot)
             self._version = snapshot.version
-        found = self._cgroups.find(selected.name for selected in self._selected)
+        found = self._cgroups.find((selected.name for selected in self._selected), self._representatives.living())
         self._forget_departed(snapshot, {uid for uid, _ in found})
         present = [(selected, found[selected.name]) for selected in self._selected if selected.name in found]
         placed = {cgroup.id: selected for selected, cgroup in present}
@@ -167,14 +134,14 @@ class ClusterSource:
                 return identifier, selected
         return None, next((each for each in self._selected if each.name == name), None)
 
-    def _select(self, snapshot: Snapshot) -> Iterator[Selected]:
+    def _select(self, snapshot: Snapshot) -> tuple[Selected, ...]:
         lasting: dict[str, list[PodContainer]] = {}
         for each in self._look.placed.values():
             lasting.setdefault(each.pod.uid, []).append(each.container)
         pods = [with_containers(pod, lasting.get(pod.uid, [])) for pod in (*snapshot.pods, *snapshot.departed)]
         self._pods = {pod.cgroup_uid for pod in pods}
         before = {each.name: each for each in self._look.placed.values()}
-        return select(snapshot, [pod for pod in pods if pod.uid != self._own_uid], before)
+        return self._selection.of(snapshot, [pod for pod in pods if pod.uid != self._own_uid], before)
 
     def _forget_departed(self, snapshot: Snapshot, present: set[str]) -> None:
         for pod in snapshot.departed:
@@ -186,45 +153,6 @@ def is_in_force(identifier: int, selected: Selected, sync: Sync) -> bool:
     """Whether a container (by cgroup id) is under exactly what selects it."""
     applied = sync.applied().get(identifier)
     return applied is not None and applied.policies == selected.rules
-
-
-def select(
-    snapshot: Snapshot, pods: Iterable[Pod], before: Mapping[tuple[str, str], Selected] | None = None
-) -> Iterator[Selected]:
-    """Every container of some pods that a policy selects, or may select. Pure. `before` is what was known, by name."""
-    for pod in pods:
-        answers = _answers(snapshot, pod)
-        for container in pod.containers:
-            former = (before or {}).get((pod.cgroup_uid, container.id))
-            selected = _selected(snapshot, pod, container, answers, former)
-            if selected.policies or selected.undecided:
-                yield selected
-
-
-def _answers(snapshot: Snapshot, pod: Pod) -> tuple[_Answer, ...]:
-    """The policies that select containers of a pod, by their names, or may."""
-    candidate = Candidate(pod.namespace, pod.labels, snapshot.namespaces.get(pod.namespace), "", snapshot.node)
-    asked = ((each, selects_pod(each.policy, candidate)) for each in snapshot.policies.of(pod.namespace))
-    return tuple((each, answer) for each, answer in asked if answer is not False)
-
-
-def _selected(
-    snapshot: Snapshot, pod: Pod, container: PodContainer, of_pod: Iterable[_Answer], former: Selected | None
-) -> Selected:
-    """What selects a container. A policy about which nothing can be said now goes on where it held before."""
-    answers = [(each, answer) for each, answer in of_pod if names_container(each.policy, container.name)]
-    held = {each.key for each in former.policies} if former else set()
-    policies = tuple(each for each, answer in answers if answer or (answer is None and each.key in held))
-    undecided = tuple(each for each, answer in answers if answer is None and each.key not in held)
-    unknown = _unknown(snapshot, pod) if undecided else ""
-    return Selected(pod, container, policies, tuple(each.rules for each in policies), undecided, unknown)
-
-
-def _unknown(snapshot: Snapshot, pod: Pod) -> str:
-    """Whose labels have not been told."""
-    whose = [] if pod.namespace in snapshot.namespaces else [f"namespace {pod.namespace}"]
-    whose += ["this node"] if snapshot.node is None else []
-    return f"the labels of {' and of '.join(whose)} are not known yet"
 
 
 def _assignment(selected: Selected, cgroup: Cgroup, process: int | None) -> Assignment:

@@ -14,7 +14,7 @@ from bulkhead import __version__
 from bulkhead.agent.cluster.accepted import Accepted
 from bulkhead.agent.cluster.host import OfNode
 from bulkhead.agent.cluster.policies import Known
-from bulkhead.agent.cluster.source import Selected
+from bulkhead.agent.cluster.selection import Selected
 from bulkhead.agent.source import Assignment
 from bulkhead.agent.sync import Failure
 from bulkhead.kube.policy_key import PolicyKey

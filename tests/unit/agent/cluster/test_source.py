@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,9 +85,11 @@ def test_a_version_counts_as_seen_when_the_look_is_over(
     before, find = source.seen, ContainerCgroups.find
     during: list[int] = []
 
-    def looking(cgroups: ContainerCgroups, wanted: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], Cgroup]:
+    def looking(
+        cgroups: ContainerCgroups, wanted: Iterable[tuple[str, str]], living: Collection[int]
+    ) -> Mapping[tuple[str, str], Cgroup]:
         during.append(source.seen)
-        return find(cgroups, wanted)
+        return find(cgroups, wanted, living)
 
     monkeypatch.setattr(ContainerCgroups, "find", looking)
     source.read()

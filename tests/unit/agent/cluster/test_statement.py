@@ -9,7 +9,7 @@ from typing import Any
 from bulkhead.agent.cluster.pods import parse_pod
 from bulkhead.agent.cluster.policies import Policies
 from bulkhead.agent.cluster.sealed import SealedFolder
-from bulkhead.agent.cluster.source import Selected
+from bulkhead.agent.cluster.selection import Selected
 from bulkhead.agent.cluster.statement import Enforcement, NodeFacts, Since, node_state
 from bulkhead.agent.source import Assignment
 from bulkhead.agent.sync import Failure
