@@ -176,4 +176,5 @@ def _sync_until(stopping: threading.Event, parts: _Parts, asked: Input, settings
             log.info("agent_ready", node=settings.node, containers=len(sync.applied()), pid=os.getpid())
             if settings.ready:
                 settings.ready.touch()
-        asked.changed.wait(SYNC_S)
+        if not sync.unfinished:
+            asked.changed.wait(SYNC_S)

@@ -4,7 +4,8 @@ One container that cannot be enforced does not keep the others waiting: it is lo
 tried again at the next change or after `RETRY_S`; at once where only the process that was looked at has ended. One
 whose policy set is still being built keeps what it had, too, and keeps nobody waiting. One of which it is not known yet
 whether more policies hold is behind: those that are known are put into force, unless an earlier agent, which may have
-known more, has put it under policies.
+known more, has put it under policies. Where much has changed, so much is done as fits into `TURN_S`, and then looked
+again: a container that starts meanwhile waits no longer than that, and comes first.
 Next step: `enforcement.enforcer`.
 """
 
@@ -23,6 +24,7 @@ from bulkhead.log import get_log
 from bulkhead.node.container import Container
 
 RETRY_S = 10.0
+TURN_S = 0.3  # the runtime waits two seconds before it starts a container (`agent.cluster.starting`)
 PATIENCE = 2  # sets that are built for a container whose mounts change meanwhile; the next one is waited for
 
 log = get_log()
@@ -68,6 +70,7 @@ class Sync:
         self._failed: dict[int, Failure] = {}
         self._unknown: dict[int, Failure] = {}
         self._waiting: dict[int, _Waiting] = {}
+        self.unfinished = False  # there is more to do at once
         self.counts = Counts()
         self._after: list[Callable[[], None]] = []
         self.synced = threading.Event()
@@ -78,7 +81,9 @@ class Sync:
 
     def step(self) -> int:
         """Look once and put right what differs; how many containers were changed."""
+        self.unfinished = False
         changed = self._look()
+        self.counts.changes += changed
         for act in self._after:
             act()
         return changed
@@ -93,16 +98,27 @@ class Sync:
         changed += self._release_all(held, present, of_node=False)
         self._forget_all_but(present)
         self._unknown = {each.container.cgroup_id: Failure(each, each.unknown, 0.0) for each in wanted if each.unknown}
-        of_earlier = {container.cgroup_id for container in held} - self._applied.keys()
-        for assignment in wanted:
-            if self._is_due(assignment) and not self._may_loosen(assignment, of_earlier):
-                changed += self._enforce(assignment)
+        identifiers = {container.cgroup_id for container in held}
+        of_earlier = identifiers - self._applied.keys()
+        due = [each for each in wanted if self._is_due(each) and not self._may_loosen(each, of_earlier)]
+        changed += self._take_turn(sorted(due, key=lambda each: each.container.cgroup_id in identifiers))
+        if self.unfinished:
+            return changed
         changed += self._release_all(held, present, of_node=True)  # what takes their place is in force by now
         if spared := self._source.spared():
             self._enforcer.spare(spared)
-        self.counts.changes += changed
         if not self._waiting:
             self.synced.set()
+        return changed
+
+    def _take_turn(self, due: list[Assignment]) -> int:
+        """Put them into force in this order, one at least, as many as fit; how many containers were changed."""
+        over_at, changed = time.monotonic() + TURN_S, 0
+        for done, assignment in enumerate(due, start=1):
+            changed += self._enforce(assignment)
+            self.unfinished = done < len(due) and time.monotonic() >= over_at
+            if self.unfinished:
+                break
         return changed
 
     def applied(self) -> Mapping[int, Assignment]:

@@ -112,6 +112,22 @@ def test_a_newer_policy_does_not_wait_for_the_older_one(tmp_path: Path) -> None:
     assert enforcer.calls == [1, 1]
 
 
+def test_a_container_that_starts_waits_for_one_turn_and_comes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of many that have changed, some are looked at, then it, then the others; ready is who has done them all."""
+    monkeypatch.setattr("bulkhead.agent.sync.TURN_S", 0.0)
+    changed = [_assignment(tmp_path, number) for number in (1, 2, 3)]
+    enforcer, source = SlowEnforcer(slow=0), Said(*changed)
+    enforcer.adopted = tuple(each.container for each in changed)
+    sync = Sync(cast(Enforcer, enforcer), source)
+    assert (sync.step(), sync.unfinished, sync.synced.is_set()) == (1, True, False)
+    source.assignments = (*changed, _assignment(tmp_path, 4))
+    assert [sync.step() for _ in range(3)] == [1, 1, 1]
+    assert (enforcer.calls, sync.unfinished, sync.synced.is_set()) == ([1, 4, 2, 3], False, True)
+    assert sync.counts.changes == 4
+
+
 def test_a_container_that_goes_meanwhile_is_forgotten(tmp_path: Path) -> None:
     """Nobody waits for its set."""
     source = Said(_assignment(tmp_path, 1))
