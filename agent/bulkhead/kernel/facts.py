@@ -30,6 +30,9 @@ TRIED_HOOK = "file_open"
 TRIED_TRACEPOINT = "cgroup_mkdir"
 BPF_LOOP_HELPER = 181
 RECURSION_MARK = b"\0__bpf_prog_enter_recur\0"  # came with the change that no longer skips LSM programs on recursion
+# A counter of each processor, by which a look-up of what is kept on tasks finds nothing while another is under way; LSM
+# programs' helper has gone without it since this other one came (6.2).
+BUSY_MARK, WITHOUT_MARK = b"\0bpf_task_storage_busy\0", b"\0bpf_task_storage_get_recur\0"
 OWN_CONFIGURATION = Path("/proc/config.gz")
 GZIP_MAGIC, XZ_MAGIC = b"\x1f\x8b", b"\xfd7zXZ\0"
 FUNCTION_KIND, TYPEDEF_KIND = 12, 8  # BTF_KIND_*
@@ -74,6 +77,7 @@ class Facts:
     lsm_list: tuple[str, ...] | None = None  # None: securityfs is not mounted
     lsm_configured: str | None = None  # CONFIG_BPF_LSM, None where the configuration cannot be read
     recursion_safe: bool | None = None
+    busy_storage: bool = False  # a look-up may find nothing while a task is preempted in another
     tracing: int | None = None
     egress: int | None = None
     connect: int | None = None
@@ -103,6 +107,7 @@ def gather() -> Facts:
         lsm_list=_words(LSM_LIST),
         lsm_configured=_configured("CONFIG_BPF_LSM"),
         recursion_safe=RECURSION_MARK in BTF.read_bytes() if BTF.exists() else None,
+        busy_storage=BTF.exists() and has_busy_storage(BTF.read_bytes()),
         tracing=_try_tracing(),
         egress=_attempt(bpf.loaded_program(ProgramType.CGROUP_SKB, AttachType.CGROUP_INET_EGRESS, bpf.RETURN_1)),
         connect=_attempt(
@@ -213,6 +218,11 @@ def _missing_targets(bpf_lsm: bool) -> tuple[str, ...]:
     on_functions = (Kind.LSM, Kind.DECIDING, Kind.FUNCTION)
     needed = [each for each in programs_for(bpf_lsm) if each.kind in on_functions and not each.optional]
     return tuple(each.hook for each in needed if _kernel_type(each.target, FUNCTION_KIND) is None)
+
+
+def has_busy_storage(btf: bytes) -> bool:
+    """Whether a kernel, whose BTF is given, may not find what is kept on a task while another look-up goes on."""
+    return BUSY_MARK in btf and WITHOUT_MARK not in btf
 
 
 def read_preemption(version: str, command_line: str) -> str:

@@ -29,6 +29,7 @@ LSM_ACTIVE = "BPF LSM active"
 LSM_HOOKS = "LSM hooks"
 LSM_RECURSION = "LSM recursion"
 FUNCTIONS = "programs on functions"
+STORAGE_LOOKUPS = "storage look-ups"
 TRACING = "tracing programs"
 EGRESS = "egress programs"
 CONNECT = "connect programs"
@@ -125,6 +126,7 @@ def judge(facts: Facts, of_the_node: Sequence[Feature] = ()) -> Report:
         _tried(NETWORK_STORAGE, facts.maps.get(MapType.CGROUP_STORAGE), facts, "CONFIG_CGROUP_BPF=y"),
         _tried(PREFIXES, facts.maps.get(MapType.LPM_TRIE), facts, "CONFIG_BPF_SYSCALL=y"),
         _cgroup_binding(facts),
+        _storage_lookups(facts),
         _bpf_file_system(facts),
         _lockdown(facts),
         _unprivileged(facts),
@@ -265,6 +267,18 @@ def _cgroup_binding(facts: Facts) -> Feature:
     if facts.maps.get(MapType.CGRP_STORAGE) == 0:
         return Feature("cgroup storage", True, False, "works")
     return Feature("cgroup storage", False, False, "not there (it came with 6.2): a hash by cgroup id is used")
+
+
+def _storage_lookups(facts: Facts) -> Feature:
+    """Not refused where they may fail: one in a hundred acts is judged wrongly, of whoever left and times it well."""
+    if not facts.busy_storage or facts.preemption in ("none", "voluntary"):
+        return Feature(STORAGE_LOOKUPS, True, False, "always find what is kept")
+    what = "of what is kept on tasks find nothing while one is preempted in another: who left a container may get away"
+    if facts.preemption == "unknown":
+        found = f"where tasks are preempted in the kernel, which is not known, look-ups {what}"
+        return Feature(STORAGE_LOOKUPS, None, False, found)
+    found = f"tasks are preempted in the kernel ({facts.preemption}), and look-ups {what}"
+    return Feature(STORAGE_LOOKUPS, False, False, found, "put preempt=voluntary on the kernel command line and reboot")
 
 
 def _bpf_file_system(facts: Facts) -> Feature:

@@ -271,3 +271,29 @@ def test_configuration_is_read_however_it_is_stored() -> None:
     assert _unpacked(b"\x28\xb5\x2f\xfd") is None
     assert option_value(text, "CONFIG_BPF_LSM") == "y"
     assert option_value(text, "CONFIG_X") == "n"
+
+
+@pytest.mark.parametrize(
+    ("preemption", "busy", "ok"),
+    [
+        ("full", True, False),
+        ("lazy", True, False),
+        ("unknown", True, None),
+        ("voluntary", True, True),
+        ("none", True, True),
+        ("full", False, True),
+    ],
+)
+def test_lookups_that_may_find_nothing_are_told(preemption: str, busy: bool, ok: bool | None) -> None:
+    """Where tasks are preempted within one. Nothing is refused for that; the remedy is on the command line."""
+    found = report(preemption=preemption, busy_storage=busy)
+    told = feature(found, "storage look-ups")
+    assert (told.ok, found.can_enforce) == (ok, True)
+    assert ("preempt=voluntary" in told.remedy) is (ok is False)
+
+
+def test_the_counter_of_lookups_is_found_in_types() -> None:
+    """6.1 has it, 6.12 has it and a helper for LSM programs without, 7.2 has none."""
+    assert facts.has_busy_storage(b"a" + facts.BUSY_MARK + b"b")
+    assert not facts.has_busy_storage(facts.BUSY_MARK + facts.WITHOUT_MARK)
+    assert not facts.has_busy_storage(b"\0bpf_task_storage_get\0")
