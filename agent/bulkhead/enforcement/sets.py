@@ -152,8 +152,7 @@ class Sets:
         self, image: SetImage, placed: Placement, prefixes: list[tuple[bytes, bytes]], ports: list[tuple[bytes, bytes]]
     ) -> None:
         slots = place.place_slots(image, placed)
-        start = placed.arena * place.SLOT_BYTES
-        self._maps["arena"].memory()[start : start + len(slots)] = slots
+        self._maps["arena"].store(placed.arena * place.SLOT_BYTES, slots)
         _put(self._maps["outcomes"], place.place_outcomes(image, placed))
         _put(self._maps["ports"], ports)
         _put(self._maps["prefixes"], prefixes)

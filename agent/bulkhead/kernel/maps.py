@@ -71,7 +71,6 @@ class Map:
         self.identifier = definition.identifier
         self.descriptor = descriptor
         self._shape = shape
-        self._memory: mmap.mmap | None = None
 
     def get(self, key: bytes) -> bytes | None:
         """The value, or None."""
@@ -113,16 +112,19 @@ class Map:
             if key not in kept:
                 self.remove(key)
 
-    def memory(self) -> mmap.mmap:
-        """The first value's memory, writable, until `close` (MMAPABLE maps)."""
-        if self._memory is None:
-            self._memory = mmap.mmap(self.descriptor, self._shape.value_bytes)
-        return self._memory
+    def store(self, start: int, content: bytes) -> None:
+        """Write a part of the first value, from byte `start` on (MMAPABLE maps).
+
+        Only its pages are mapped, and not for longer: all that is mapped counts as this process's memory.
+        """
+        if not content:
+            return
+        before = start % mmap.PAGESIZE
+        with mmap.mmap(self.descriptor, before + len(content), offset=start - before) as memory:
+            memory[before:] = content
 
     def close(self) -> None:
         """Close the descriptor; a pinned map lives on."""
-        if self._memory is not None:
-            self._memory.close()
         os.close(self.descriptor)
 
 
