@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bulkhead.agent.cluster.selection import select
+from bulkhead.agent.cluster.selection import Selection
 from bulkhead.agent.cluster.state import ClusterState, Snapshot
 from bulkhead.agent.cluster.watching import Watching
 from bulkhead.kube.client import connect
@@ -76,7 +76,7 @@ def selected(snapshot: Snapshot | None) -> dict[str, Any]:
     """What policies select on the node: how many containers, which version of the changed policy, and the time."""
     assert snapshot is not None
     began = time.perf_counter()
-    found = list(select(snapshot, snapshot.pods))
+    found = Selection().of(snapshot, snapshot.pods, {})
     took_s = time.perf_counter() - began
     generations = {policy.generation for each in found for policy in each.policies if policy.key.name == CHANGED}
     return {"containers": len(found), "generation": max(generations, default=0), "took_s": took_s}

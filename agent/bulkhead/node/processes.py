@@ -9,7 +9,6 @@ machine's, it is the oldest of the container's processes. Source: proc_pid_statu
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 
 from bulkhead.node.cgroups import Cgroup, walk
@@ -56,7 +55,7 @@ class Representatives:
         """Whose turn it is."""
         begin = self._turn if self._turn < len(asked) else 0
         self._turn = begin + LISTED
-        return set(islice(asked, begin, self._turn))
+        return set(asked[begin : self._turn])
 
 
 def _confirmed(process: Process | None, present: list[int]) -> Process | None:

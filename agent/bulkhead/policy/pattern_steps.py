@@ -40,17 +40,19 @@ class Patterns:
 
     def literals(self, positions: frozenset[Position]) -> set[bytes] | None:
         """The names that can come next, or None where that needs a look at what there is."""
-        following = {self._elements[number][at] for number, at in positions if at < len(self._elements[number])}
+        following = self._next_elements(positions)
         return None if any(_is_wild(element) for element in following) else following
 
     def next_names(self, positions: frozenset[Position]) -> re.Pattern[bytes]:
         """What matches every name, as a whole, that can come next."""
         found = self._following.get(positions)
         if found is None:
-            following = {self._elements[number][at] for number, at in positions if at < len(self._elements[number])}
-            text = b"|".join(sorted(map(_expression, following))) or rb"(?!)"
+            text = b"|".join(sorted(map(_expression, self._next_elements(positions)))) or rb"(?!)"
             found = self._following[positions] = re.compile(text, re.DOTALL)
         return found
+
+    def _next_elements(self, positions: frozenset[Position]) -> set[bytes]:
+        return {self._elements[number][at] for number, at in positions if at < len(self._elements[number])}
 
     def _steps(self, positions: frozenset[Position], name: bytes) -> Iterator[Position]:
         for number, at in positions:

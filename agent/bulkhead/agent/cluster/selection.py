@@ -68,7 +68,10 @@ class Selection:
         self._known: dict[str, tuple[_Asked, tuple[Selected, ...]]] = {}  # by the pod's uid
 
     def of(self, snapshot: Snapshot, pods: Iterable[Pod], before: Before) -> tuple[Selected, ...]:
-        """As `select`. Pods that are not asked for any more are forgotten."""
+        """Every container of some pods that a policy selects, or may select; `before` is what was known of them.
+
+        Pods that are not asked for any more are forgotten.
+        """
         known, self._known = self._known, {}
         found: list[Selected] = []
         for pod in pods:
@@ -80,12 +83,6 @@ class Selection:
                 self._known[pod.uid] = asked, selected
             found += selected
         return tuple(found)
-
-
-def select(snapshot: Snapshot, pods: Iterable[Pod], before: Before | None = None) -> Iterator[Selected]:
-    """Every container of some pods that a policy selects, or may select. Pure. `before` is what was known."""
-    for pod in pods:
-        yield from _select_of(snapshot, pod, before or {})
 
 
 def _select_of(snapshot: Snapshot, pod: Pod, before: Before) -> Iterator[Selected]:

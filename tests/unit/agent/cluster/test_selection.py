@@ -10,7 +10,7 @@ import pytest
 
 from bulkhead.agent.cluster import selection
 from bulkhead.agent.cluster.pods import Pod
-from bulkhead.agent.cluster.selection import Selection, select
+from bulkhead.agent.cluster.selection import Selection
 from bulkhead.agent.cluster.state import ClusterState
 from tests.unit.agent.cluster.objects import cluster_policy, pod, policy
 
@@ -56,7 +56,7 @@ def look(kept: Selection, state: ClusterState, asked: list[str]) -> tuple[list[s
     asked.clear()
     found = kept.of(snapshot, snapshot.pods, {})
     again = list(asked)
-    assert found == tuple(select(snapshot, snapshot.pods))
+    assert found == Selection().of(snapshot, snapshot.pods, {})
     return again, [each.title for each in found]
 
 
