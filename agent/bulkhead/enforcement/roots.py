@@ -17,6 +17,7 @@ from pathlib import Path
 from bulkhead.errors import DoesNotFit, NotEnforceable
 from bulkhead.node import mounts
 from bulkhead.node.anchors import Anchor, open_anchors
+from bulkhead.node.descriptors import may_be_open
 from bulkhead.node.gates import open_gates
 from bulkhead.node.symlinks import Links
 
@@ -86,16 +87,15 @@ def look_at(pid: int) -> Iterator[RootView]:
 
 def allow_descriptors() -> None:
     """Let this process have as many open files as looks need; fewer, where it may not, and then looks take fewer."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 2 * MAX_MOUNTS if hard == resource.RLIM_INFINITY else min(2 * MAX_MOUNTS, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
+    if may_be_open() < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _check_count(table: bytes) -> None:
     """Half of what may be open is for all else."""
-    count, soft = table.count(b"\n"), resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    limit = MAX_MOUNTS if soft == resource.RLIM_INFINITY else min(MAX_MOUNTS, soft // 2)
+    count, limit = table.count(b"\n"), min(MAX_MOUNTS, may_be_open() // 2)
     if count > limit:
         raise DoesNotFit("mounts of one process", count, limit)
 

@@ -7,11 +7,12 @@ the kernel or a filter of system calls refuses, or because too many descriptors 
 from __future__ import annotations
 
 import os
-import resource
 import select
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+
+from bulkhead.node.descriptors import may_be_open
 
 ENDED = b"ZX"  # states of a process that has, field 3 of stat
 STAT_BYTES = 4_096  # more than stat ever has
@@ -91,5 +92,4 @@ def _stat(pid: int) -> list[bytes]:
 
 def _room() -> int:
     """A quarter of the descriptors that this process may have."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return soft // 4 if soft != resource.RLIM_INFINITY else 1 << 20
+    return may_be_open() // 4
