@@ -91,10 +91,11 @@ class Facts:
 def gather() -> Facts:
     """Ask the running kernel. Takes well under a second, and loads nothing that outlives the call."""
     load, attach, called = _try_lsm()
+    types = BTF.read_bytes() if BTF.exists() else b""
     return Facts(
         release=platform.release(),
         capabilities=_effective_capabilities(Path("/proc/self/status").read_text()),
-        btf=BTF.exists(),
+        btf=bool(types),
         libbpf=_libbpf_version(),
         bcc=_bcc_version(),
         hooks_missing=_missing_targets(bpf_lsm=True),
@@ -106,8 +107,8 @@ def gather() -> Facts:
         lsm_called=called,
         lsm_list=_words(LSM_LIST),
         lsm_configured=_configured("CONFIG_BPF_LSM"),
-        recursion_safe=RECURSION_MARK in BTF.read_bytes() if BTF.exists() else None,
-        busy_storage=BTF.exists() and has_busy_storage(BTF.read_bytes()),
+        recursion_safe=RECURSION_MARK in types if types else None,
+        busy_storage=has_busy_storage(types),
         tracing=_try_tracing(),
         egress=_attempt(bpf.loaded_program(ProgramType.CGROUP_SKB, AttachType.CGROUP_INET_EGRESS, bpf.RETURN_1)),
         connect=_attempt(
