@@ -13,7 +13,7 @@ port() { # the device of a named port
 }
 
 prepare() {
-    $b mkdir -p /dev/pts /dev/shm /run/lock /var/lib/bulkhead
+    $b mkdir -p /dev/pts /dev/shm /run/lock /var/lib/bulkhead /lib/modules # a machine without a kernel of its own has none
     $b mount -t tmpfs -o mode=1777 tmpfs /tmp
     $b mount -t devpts devpts /dev/pts
     $b mount -t tmpfs -o mode=1777 tmpfs /dev/shm
