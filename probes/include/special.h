@@ -15,9 +15,12 @@
 #define MINOR_BITS 20u /* of the kernel's dev_t */
 #define MEMORY_MAJOR 1u
 #define SCSI_GENERIC_MAJOR 21u
+#define MTD_MAJOR 90u /* flash memory */
+#define MISC_MAJOR 10u
 #define MINOR_MEM 1u
 #define MINOR_KMEM 2u
 #define MINOR_PORT 4u
+#define MINOR_SNAPSHOT 231u /* all memory, for suspending to disk */
 
 /* s_magic of file systems whose files are settings: include/uapi/linux/magic.h */
 #define PROC_MAGIC 0x9fa0u
@@ -71,7 +74,9 @@ static always_inline u32 device_operation(u32 mode, u32 device)
 		return 0;
 	if (major == MEMORY_MAJOR)
 		return minor == MINOR_MEM || minor == MINOR_KMEM || minor == MINOR_PORT ? OPERATION_RAW_DEVICE : 0;
-	return major == SCSI_GENERIC_MAJOR ? OPERATION_RAW_DEVICE : 0;
+	if (major == MISC_MAJOR)
+		return minor == MINOR_SNAPSHOT ? OPERATION_RAW_DEVICE : 0;
+	return major == SCSI_GENERIC_MAJOR || major == MTD_MAJOR ? OPERATION_RAW_DEVICE : 0;
 }
 
 /* Whether the first `bytes` bytes of a file's own name are those of `name`. Those of an unreadable one are. */
@@ -82,11 +87,19 @@ static always_inline int is_called(struct file *file, u64 name, u32 bytes)
 	return read_name(&read, file) || begin_alike(read, name, bytes);
 }
 
-/* /proc: what belongs to a process is its own, save its memory; all else are settings. */
+/* Whether a file of /proc that belongs to no process is the memory of the kernel, this one's or the one's that crashed. */
+static always_inline int is_kernel_memory(struct file *file)
+{
+	return is_called(file, NAME("kcore\0\0\0"), 6) || is_called(file, NAME("vmcore\0\0"), 7);
+}
+
+/* /proc: what belongs to a process is its own, save its memory; all else are settings, save the kernel's memory. */
 static always_inline u32 proc_operation(struct file *file, struct inode *inode, u32 writes)
 {
 	if (described_process(inode))
 		return is_called(file, NAME("mem\0\0\0\0"), 4) ? OPERATION_PROC_MEM : 0;
+	if (is_kernel_memory(file))
+		return OPERATION_RAW_DEVICE;
 	return writes ? OPERATION_KERNEL_SETTINGS : 0;
 }
 

@@ -38,8 +38,9 @@ _COVERED = {
     "something) or of the hardware",
     Operation.CHROOT: "`chroot`",
     Operation.SET_NAMESPACE: "entering a namespace (`setns`)",
-    Operation.RAW_DEVICE: "opening or making a block device, `/dev/mem`, `/dev/kmem`, `/dev/port` or a SCSI generic "
-    "device. Character devices of NVMe are not known as raw",
+    Operation.RAW_DEVICE: "opening or making a block device, `/dev/mem`, `/dev/kmem`, `/dev/port`, `/dev/snapshot`, "
+    "flash memory (MTD) or a SCSI generic device; opening `/proc/kcore` or `/proc/vmcore`. Character devices of NVMe, "
+    "and those of bsg, are not known as raw",
     Operation.PROC_MEM: "opening `/proc/PID/mem`, also one's own, also to read",
     Operation.KERNEL_SETTINGS: "opening for writing what belongs to no process in `/proc` (`/proc/sys`, "
     "`/proc/sysrq-trigger`, …); anything in sysfs, debugfs, tracefs, configfs, securityfs, binfmt_misc, efivarfs, "

@@ -167,6 +167,8 @@ static int do_setns(void) { return setns(open("/proc/self/ns/uts", O_RDONLY), 0)
 static int do_unshare_mounts(void) { return unshare(CLONE_NEWNS); }
 static int do_mknod_block(void) { return mknod(argument, S_IFBLK | 0600, makedev(7, 0)); }
 static int do_mknod_memory(void) { return mknod(argument, S_IFCHR | 0600, makedev(1, 1)); }
+static int do_mknod_flash(void) { return mknod(argument, S_IFCHR | 0600, makedev(90, 0)); }
+static int do_mknod_snapshot(void) { return mknod(argument, S_IFCHR | 0600, makedev(10, 231)); }
 static int do_mknod_null(void) { return mknod(argument, S_IFCHR | 0600, makedev(1, 3)); }
 static int do_read(void) { return open(argument, O_RDONLY | O_NONBLOCK); }
 static int do_write(void) { return open(argument, O_WRONLY | O_NONBLOCK); }
@@ -197,7 +199,7 @@ static const struct {
 	ACT(move_mount), ACT(mount_setattr), ACT(attach), ACT(read_memory), ACT(get_descriptor), ACT(traceme),
 	ACT(init_module), ACT(finit_module), ACT(kexec_load), ACT(bpf), ACT(unshare_user), ACT(clone_user), ACT(perf),
 	ACT(io_uring), ACT(add_key), ACT(join_keyring), ACT(settime), ACT(adjtime), ACT(read_clock), ACT(chroot),
-	ACT(setns), ACT(unshare_mounts), ACT(mknod_block), ACT(mknod_memory), ACT(mknod_null), ACT(read), ACT(write),
+	ACT(setns), ACT(unshare_mounts), ACT(mknod_block), ACT(mknod_memory), ACT(mknod_flash), ACT(mknod_snapshot), ACT(mknod_null), ACT(read), ACT(write),
 	ACT(userfaultfd), ACT(socket), ACT(socketpair),
 };
 

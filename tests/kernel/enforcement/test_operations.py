@@ -30,7 +30,16 @@ ACTS = {
     "SetTime": ["settime", "adjtime"],
     "Chroot": ["chroot"],
     "SetNamespace": ["setns"],
-    "RawDevice": ["read /dev/mem", "write /dev/mem", "mknod_block {new}", "mknod_memory {new}"],
+    "RawDevice": [
+        "read /dev/mem",
+        "write /dev/mem",
+        "mknod_block {new}",
+        "mknod_memory {new}",
+        "mknod_flash {new}",
+        "mknod_snapshot {new}",
+        "read /proc/kcore",
+        "read {mount}/proc/kcore",
+    ],
     "ProcMem": [
         "read /proc/self/mem",
         "write /proc/self/mem",
