@@ -20,11 +20,13 @@
 #define ATTR_FORCE (1u << 9)
 #define ATTR_OPEN (1u << 15)
 
-/* Numbers of requests, include/uapi/linux/fs.h and msdos_fs.h; 64-bit programs and 32-bit ones. */
+/* Numbers of requests, include/uapi/linux/fs.h, ext4.h and msdos_fs.h; 64-bit programs and 32-bit ones. */
 #define FS_IOC_SETFLAGS 0x40086602u
 #define FS_IOC32_SETFLAGS 0x40046602u
 #define FS_IOC_SETVERSION 0x40087602u
 #define FS_IOC32_SETVERSION 0x40047602u
+#define EXT4_IOC_SETVERSION 0x40086604u
+#define EXT4_IOC32_SETVERSION 0x40046604u
 #define FS_IOC_FSSETXATTR 0x401c5820u
 #define FS_IOC_ENABLE_VERITY 0x40806685u
 #define FS_IOC_SET_ENCRYPTION_POLICY 0x800c6613u
@@ -83,6 +85,8 @@ static always_inline int sets_attributes(u32 request)
 	case FS_IOC32_SETFLAGS:
 	case FS_IOC_SETVERSION:
 	case FS_IOC32_SETVERSION:
+	case EXT4_IOC_SETVERSION:
+	case EXT4_IOC32_SETVERSION:
 	case FS_IOC_FSSETXATTR:
 	case FS_IOC_ENABLE_VERITY:
 	case FS_IOC_SET_ENCRYPTION_POLICY:

@@ -13,6 +13,7 @@
 #include "include/judge.h"
 #include "include/provenance.h"
 #include "include/special.h"
+#include "include/syscall.h"
 #include "include/tampering.h"
 
 #define FMODE_READ 1u
@@ -71,7 +72,7 @@ static always_inline void decide_open(struct strictest *s, struct file *file, st
 
 	if (state == STATE_SILENT)
 		return;
-	if (FIELD(file, f_flags) & FMODE_EXEC) {
+	if (FIELD(file, f_flags) & FMODE_EXEC && is_executing()) { /* some calls, such as mq_open, take any flags */
 		s->operation = OPERATION_EXEC;
 		s->decision = decide_open_of_program(ruling, set, state, file, &s->flags);
 		return;

@@ -15,6 +15,7 @@
  */
 #include "include/judge.h"
 #include "include/provenance.h"
+#include "include/syscall.h"
 
 #define S_IFREG 0100000u
 #define PROT_READ 1u
@@ -36,15 +37,16 @@ enum start {
 
 /*
  * From the vector that the kernel leaves in each program's memory: AT_BASE is the loader's address, 0 where there is
- * none, and all of it is 0 until exec is done. Programs of 32 bits have entries of half the size: the second half of
- * their first entry is a value, that of others the upper half of a type.
+ * none. Programs of 32 bits have entries of half the size: the second half of their first entry is a value, that of
+ * others the upper half of a type. A process can put a vector of its own there (PR_SET_MM_MAP), and have no more than
+ * what each program with a loader may.
  */
 static always_inline u32 start_of(struct mm_struct *mm)
 {
 	u64 *vector = (u64 *)FIELD_ADDRESS(mm, saved_auxv);
 	u64 first = vector[0];
 
-	if (!first)
+	if (is_executing())
 		return START_UNFINISHED;
 #pragma unroll
 	for (u32 i = 0; i < AUXV_WORDS; i++) {
@@ -119,7 +121,7 @@ PROGRAM(mmap_file)(u64 *ctx)
 	if (!file || !asks_to_execute(ctx[MMAP_PROTECTION]))
 		return 0;
 	mm = FIELD(current_task_struct(), mm);
-	if (!mm || FIELD(mm, exe_file) == file)
+	if (!mm || (FIELD(mm, exe_file) == file && is_executing())) /* later it may be what PR_SET_MM_EXE_FILE says */
 		return 0;
 	return decide_mapping(file, mm, (flags & MAP_TYPE) == MAP_PRIVATE);
 }

@@ -124,6 +124,8 @@ Paths are absolute and as the container sees them. They are compared as bytes; c
 | `Attributes` | mode, owner, times, extended attributes, access lists, flags |
 | `Map` | mapping for execution, at once or by mprotect; not starting |
 
+Connecting or sending to a unix socket opens no file and is none of these.
+
 What the kernel does in passing is not judged: times that change with reading and writing, the end of set-user-id when a
 program is written to.
 

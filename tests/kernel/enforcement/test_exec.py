@@ -81,15 +81,21 @@ def test_a_rule_on_a_link_holds_for_its_target(bench: Bench, tmp_path: Path) -> 
 
 
 def test_a_script_and_its_interpreter_are_both_judged(bench: Bench, tmp_path: Path) -> None:
-    """A script is denied by its own path and by its interpreter's."""
-    script = tmp_path / "script"
+    """A script is denied by its own path and by its interpreter's, which may be a script again."""
+    script, above = tmp_path / "script", tmp_path / "above"
     script.write_text("#!/usr/bin/dash\necho ran\n")
-    script.chmod(0o755)
+    above.write_text(f"#!{script}\n")
+    for each in (script, above):
+        each.chmod(0o755)
     for denied in (str(script), "/usr/bin/dash"):
         with bench.box(DENY.replace("/usr/bin/id", denied)) as box:
             assert box.run(str(script)).status == 126
-    with bench.box(DENY) as box:
+            assert box.run(str(above)).status == 126
+    with bench.box(DENY.replace("/usr/bin/id", str(above))) as box:
+        assert box.run(str(above)).status == 126
         assert box.run(str(script)).out == "ran\n"
+    with bench.box(DENY) as box:
+        assert box.run(str(script)).out == box.run(str(above)).out == "ran\n"
 
 
 def test_patterns_hold_for_what_appears_later(bench: Bench, tmp_path: Path) -> None:

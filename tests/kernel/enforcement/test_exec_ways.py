@@ -258,7 +258,8 @@ def test_audit_of_a_mapping_reports_once_and_lets_it_be(bench: Bench) -> None:
         assert {each["object"] for each in box.violations()} == {"/usr/bin/id"}
 
 
-def test_binfmt_misc_interpreters_are_judged(bench: Bench, tmp_path: Path) -> None:
+@pytest.mark.parametrize("flags", ["", "F"], ids=["opened when it is needed", "opened when it was registered"])
+def test_binfmt_misc_interpreters_are_judged(bench: Bench, tmp_path: Path, flags: str) -> None:
     """A file of a registered format is executed by its interpreter: both are judged."""
     interpreter, document = tmp_path / "interpreter", tmp_path / "document"
     shutil.copy("/bin/busybox", interpreter)
@@ -271,7 +272,7 @@ def test_binfmt_misc_interpreters_are_judged(bench: Bench, tmp_path: Path) -> No
     script.write_text("#!/bin/sh\necho ran\n")
     script.chmod(0o755)
     try:
-        (formats / "register").write_text(f":bulkhead:M::BULKHEAD::{script}:")
+        (formats / "register").write_text(f":bulkhead:M::BULKHEAD::{script}:{flags}")
         with bench.box(NOTHING) as box:
             assert box.run(str(document)).out == "ran\n"
         for denied in (document, script):
