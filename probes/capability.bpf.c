@@ -49,21 +49,22 @@ static always_inline int answer(struct notice *r, struct ruling *ruling, u64 dec
 
 PROGRAM(capable)(u64 *ctx)
 {
-	u32 capability = ctx[2], operation = 0;
-	int in_silence = (u32)ctx[3] & CAP_OPT_NOAUDIT;
+	u32 capability = ctx[2] & (CAPABILITIES - 1), operation = 0; /* the kernel stops where it is another one */
 	struct ruling ruling;
 	struct policy_set *set = current_set_with(&ruling, SET_HAS_CAPABILITIES | SET_HAS_OPERATIONS);
 	struct notice r;
 	u64 asked = 0, used;
 
-	if (!set || capability >= CAPABILITIES)
+	if (!set)
 		return 0;
+	used = set->capabilities[capability];
 	if (set->flags & SET_HAS_OPERATIONS)
 		operation = operation_asking(capability);
+	else if (!used)
+		return 0;
 	if (operation)
 		asked = privileged(set, operation);
-	used = set->capabilities[capability];
-	if (in_silence)
+	if ((u32)ctx[3] & CAP_OPT_NOAUDIT)
 		return blocks(asked) || blocks(used) ? RETURN(-EPERM) : RETURN(0);
 	if (asked && answer(&r, &ruling, asked, operation, 0))
 		return RETURN(-EPERM);

@@ -84,7 +84,7 @@ PROGRAM(file_open)(u64 *ctx)
 {
 	struct file *file = (void *)ctx[0];
 	struct strictest s = { .operation = OPERATION_TAMPERING };
-	u32 container = current_container();
+	u64 container = current_container();
 	struct ruling ruling;
 	struct policy_set *set;
 

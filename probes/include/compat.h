@@ -62,10 +62,11 @@ static always_inline struct bpf_local_storage *kept_on(struct cgroup *cgroup)
  * bulkhead.enforcement.bindings): it takes eighty instructions, and before f4edc66e48a6 of Linux 6.15, which later 6.6
  * and 6.12 have too, it finds nothing where it is under way on this processor already, in a task that was preempted.
  */
-static always_inline u32 container_in(struct bpf_local_storage *kept, struct cgroup *cgroup)
+static always_inline u64 container_in(struct bpf_local_storage *kept, struct cgroup *cgroup)
 {
 	struct bpf_local_storage_data *first;
-	u32 *container, found;
+	u32 *container;
+	u64 found;
 
 	if (!kept)
 		return 0;
@@ -103,7 +104,7 @@ static always_inline struct cgroup *kept_on(struct cgroup *cgroup)
 	return cgroup;
 }
 
-static always_inline u32 container_in(struct cgroup *kept, struct cgroup *cgroup)
+static always_inline u64 container_in(struct cgroup *kept, struct cgroup *cgroup)
 {
 	u64 id = FIELD(FIELD(cgroup, kn), id);
 	u32 *container = map_lookup(MAP(bindings), &id);

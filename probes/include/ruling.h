@@ -12,10 +12,16 @@
 
 struct ruling {
 	u32 container;
-	u32 epoch;
-	u32 set;
 	u32 flags; /* RECORD_* of who acts */
+	union {
+		u64 word; /* as `containers` has it */
+		struct {
+			u32 set;
+			u32 epoch;
+		};
+	};
 };
+_Static_assert(RULING_EPOCH_SHIFT == 32, "struct ruling");
 
 /* The ruling of a container, whose index is in `r`; 0 where no policy applies. */
 static always_inline int ruling_of_container(struct ruling *r)
@@ -26,8 +32,7 @@ static always_inline int ruling_of_container(struct ruling *r)
 	if (!word)
 		return 0;
 	value = *(volatile u64 *)word;
-	r->epoch = value >> RULING_EPOCH_SHIFT;
-	r->set = (u32)value;
+	r->word = value;
 	r->flags = 0;
 	return value != 0;
 }
@@ -61,7 +66,7 @@ static always_inline int is_kernel_thread(struct task_struct *task)
 }
 
 /* The container of a thread: the one that its process left, else that of its cgroup; 0 where it is in none. */
-static always_inline u32 container_of_thread(struct task_struct *task, struct task_struct *leader,
+static always_inline u64 container_of_thread(struct task_struct *task, struct task_struct *leader,
                                              struct cgroup *cgroup, void *noted, __typeof__(kept_on(0)) bound)
 {
 	struct departure *departure;
@@ -77,7 +82,7 @@ static always_inline u32 container_of_thread(struct task_struct *task, struct ta
 }
 
 /* That of the running process. */
-static always_inline u32 current_container(void)
+static always_inline u64 current_container(void)
 {
 	struct task_struct *task = current_task_struct(), *leader = FIELD(task, group_leader);
 	struct cgroup *cgroup = cgroup_of(task);
@@ -100,7 +105,7 @@ FUNCTION(find_container)(void)
 #define FIND_CONTAINER() ((u32)((u64 (*)(void))LINKED_FIND_CONTAINER)())
 
 /* The ruling of a container, or of none; 0 where no policy applies. */
-static always_inline int ruling_in(u32 container, struct ruling *r)
+static always_inline int ruling_in(u64 container, struct ruling *r)
 {
 	r->container = container;
 	return container && ruling_of_container(r);
@@ -120,9 +125,7 @@ static always_inline int find_ruling(struct ruling *r)
 
 static always_inline struct policy_set *set_of(struct ruling *r)
 {
-	u32 set = r->set;
-
-	return map_lookup(MAP(sets), &set);
+	return map_lookup(MAP(sets), &r->set);
 }
 
 /* The entry of a set for a subject; null where there is none. */

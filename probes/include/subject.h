@@ -139,7 +139,7 @@ static always_inline struct policy_set *set_for_current(struct ruling *ruling, s
 }
 
 /* A container's set where it has some of `flags`, else null; and the container's ruling. */
-static always_inline struct policy_set *set_with(u32 container, struct ruling *ruling, u32 flags)
+static always_inline struct policy_set *set_with(u64 container, struct ruling *ruling, u32 flags)
 {
 	struct policy_set *set = ruling_in(container, ruling) ? set_of(ruling) : 0;
 
@@ -147,7 +147,7 @@ static always_inline struct policy_set *set_with(u32 container, struct ruling *r
 }
 
 /* The set by which the running process is judged; null where it has none of `flags`. `container` is the process's. */
-static always_inline struct policy_set *set_in(u32 container, struct ruling *ruling, u32 flags)
+static always_inline struct policy_set *set_in(u64 container, struct ruling *ruling, u32 flags)
 {
 	struct policy_set *set = set_with(container, ruling, flags);
 
