@@ -54,12 +54,12 @@ PROGRAM(sched_process_fork)(u64 *ctx)
 {
 	struct task_struct *parent = (void *)ctx[0];
 	struct task_struct *child = (void *)ctx[1];
-	struct departure *departure = departure_of(FIELD(parent, group_leader));
+	u32 departed = departed_of(FIELD(parent, group_leader));
 	struct cgroup *from = cgroup_of(parent), *to = cgroup_of(child);
 	u32 container;
 
-	if (departure && departure->container) {
-		note_departure(child, departure->container);
+	if (departed) {
+		note_departure(child, departed);
 		return 0;
 	}
 	if (from == to) /* as nearly always: nothing to look up */
@@ -72,9 +72,9 @@ PROGRAM(sched_process_fork)(u64 *ctx)
 
 PROGRAM(task_free)(u64 *ctx)
 {
-	struct departure *departure = departure_of((void *)ctx[0]);
+	u32 departed = departed_of((void *)ctx[0]);
 
-	if (departure && departure->container)
-		count_departed(departure->container, -1);
+	if (departed)
+		count_departed(departed, -1);
 	return 0;
 }

@@ -12,15 +12,15 @@
 
 PROGRAM(socket_post_create)(u64 *ctx)
 {
-	struct departure *departure = departure_of(FIELD(current_task_struct(), group_leader));
+	u32 departed = departed_of(FIELD(current_task_struct(), group_leader));
 	struct destination to = { .protocol = ctx[3] };
 	u32 family = ctx[1], kernel_made = ctx[4];
 	struct policy_set *set;
 	struct ruling ruling;
 
-	if (!departure || kernel_made || (family != AF_INET && family != AF_INET6))
+	if (!departed || kernel_made || (family != AF_INET && family != AF_INET6))
 		return 0;
-	ruling.container = departure->container;
+	ruling.container = departed;
 	set = ruling_of_container(&ruling) ? set_of(&ruling) : 0;
 	if (set)
 		set = set_for_current(&ruling, set);

@@ -21,10 +21,10 @@
 /* The container that a thread's leader is in, or 0. */
 static always_inline u32 container_of_task(struct task_struct *leader)
 {
-	struct departure *departure = departure_of(leader);
+	u32 departed = departed_of(leader);
 
-	if (departure && departure->container)
-		return departure->container;
+	if (departed)
+		return departed;
 	return container_of_cgroup(cgroup_of(leader));
 }
 

@@ -133,6 +133,41 @@ static always_inline u32 container_of_cgroup(struct cgroup *cgroup)
 	return container_in(kept_on(VIEW(cgroup, cgroup)), cgroup);
 }
 
+#if HAVE_BUSY_TASK_STORAGE
+
+#define KEPT_AT_MOST 32u /* a map each, of all that keep something on tasks */
+
+/*
+ * Copy what is kept on a task for `map` out of the kernel's list of it; 0 where nothing is. Before Linux 6.2
+ * (bc235cdb423a) the helper finds nothing as long as a task that was preempted in it waits for the same processor. The list
+ * needs no lock to be read: what is taken out of it is freed when no program can be looking any more.
+ */
+static always_inline int copy_kept_in_list(void *copy, u32 bytes, void *kept, const void *map)
+{
+	u64 node = 0, element, owner;
+
+	READ(node, struct bpf_local_storage, kept, list.first);
+	for (u32 i = 0; node && i < KEPT_AT_MOST; i++) {
+		element = node - __builtin_offsetof(struct bpf_local_storage_elem, snode);
+		owner = 0;
+		READ(owner, struct bpf_local_storage_elem, element, sdata.smap);
+		if (owner == (u64)map)
+			return !read_kernel(copy, bytes,
+			                    element + __builtin_offsetof(struct bpf_local_storage_elem, sdata.data));
+		READ(node, struct hlist_node, node, next);
+	}
+	return 0;
+}
+
+#else
+
+static always_inline int copy_kept_in_list(void *copy, u32 bytes, void *kept, const void *map)
+{
+	return 0;
+}
+
+#endif
+
 static always_inline struct cgroup *cgroup_of(struct task_struct *task)
 {
 	return FIELD(FIELD(task, cgroups), dfl_cgrp);

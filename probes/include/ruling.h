@@ -37,15 +37,23 @@ static always_inline int ruling_of_container(struct ruling *r)
 	return value != 0;
 }
 
-/* What is noted on a thread that left its container's cgroups, or null; `kept` is null where nothing is kept on it. */
-static always_inline struct departure *departure_in(void *kept, struct task_struct *task)
+/* The container whose cgroups a thread has left, or 0; `kept` is null where nothing is kept on it. */
+static always_inline u32 departed_in(void *kept, struct task_struct *task)
 {
-	return kept ? task_storage(MAP(departures), task, 0, 0) : 0;
+	struct departure *departure, copy = {};
+
+	if (!kept)
+		return 0;
+	departure = task_storage(MAP(departures), task, 0, 0);
+	if (departure)
+		return departure->container;
+	copy_kept_in_list(&copy, sizeof(copy), kept, MAP(departures));
+	return copy.container;
 }
 
-static always_inline struct departure *departure_of(struct task_struct *task)
+static always_inline u32 departed_of(struct task_struct *task)
 {
-	return departure_in(FIELD(task, bpf_storage), task);
+	return departed_in(FIELD(task, bpf_storage), task);
 }
 
 /*
@@ -69,15 +77,15 @@ static always_inline int is_kernel_thread(struct task_struct *task)
 static always_inline u64 container_of_thread(struct task_struct *task, struct task_struct *leader,
                                              struct cgroup *cgroup, void *noted, __typeof__(kept_on(0)) bound)
 {
-	struct departure *departure;
+	u64 departed;
 
 	FOLLOWED(leader);
 	FOLLOWED(noted);
 	FOLLOWED(cgroup);
 	FOLLOWED(bound);
-	departure = departure_in(noted, leader);
-	if (departure && departure->container)
-		return departure->container;
+	departed = departed_in(noted, leader);
+	if (departed)
+		return departed;
 	return is_kernel_thread(task) ? 0 : container_in(bound, cgroup);
 }
 

@@ -50,20 +50,31 @@ static always_inline u32 untrusted(u32 subject, struct process_memory *memory)
 	return subject;
 }
 
-/* What is kept of a process under an epoch, or -1. */
-static always_inline int known_subject(struct task_struct *leader, u64 epoch)
+/* The subject that is kept of a process, or -1 where it is of another epoch. */
+static always_inline int subject_kept(struct process_memory *memory, u64 epoch)
 {
-	struct process_memory *memory = process_of(leader);
 	u64 subject;
 
-	if (!memory)
-		return -1;
 	if (memory->tainted & TAINTED_TRACED)
 		return SUBJECT_UNKNOWN;
 	subject = memory->subject;
 	if (subject >> 32 != epoch)
 		return -1;
 	return untrusted(subject & (MAX_SUBJECTS - 1), memory);
+}
+
+/* What is kept of a process under an epoch, or -1. */
+static always_inline int known_subject(struct task_struct *leader, u64 epoch)
+{
+	struct process_memory *memory = process_of(leader), copy = {};
+
+	if (memory) {
+		FOLLOWED(memory);
+		return subject_kept(memory, epoch);
+	}
+	if (!copy_kept_in_list(&copy, sizeof(copy), FIELD(leader, bpf_storage), MAP(processes)))
+		return -1;
+	return subject_kept(&copy, epoch);
 }
 
 /* The class of a program whose file's path ends in `state`. */

@@ -270,14 +270,14 @@ def _cgroup_binding(facts: Facts) -> Feature:
 
 
 def _storage_lookups(facts: Facts) -> Feature:
-    """Not refused where they may fail: one in a hundred acts is judged wrongly, of whoever left and times it well."""
+    """Not refused where a note may fail: that is counted, and takes a move at the very moment of another's look-up."""
     if not facts.busy_storage or facts.preemption in ("none", "voluntary"):
-        return Feature(STORAGE_LOOKUPS, True, False, "always find what is kept")
-    what = "of what is kept on tasks find nothing while one is preempted in another: who left a container may get away"
+        return Feature(STORAGE_LOOKUPS, True, False, "never in one another's way")
+    what = "keep others from noting anything on tasks meanwhile: who is moved out of a container just then may get away"
     if facts.preemption == "unknown":
-        found = f"where tasks are preempted in the kernel, which is not known, look-ups {what}"
+        found = f"where tasks are preempted in the kernel, which is not known, those that are in a look-up {what}"
         return Feature(STORAGE_LOOKUPS, None, False, found)
-    found = f"tasks are preempted in the kernel ({facts.preemption}), and look-ups {what}"
+    found = f"tasks are preempted in the kernel ({facts.preemption}), and those that are in a look-up {what}"
     return Feature(STORAGE_LOOKUPS, False, False, found, "put preempt=voluntary on the kernel command line and reboot")
 
 

@@ -17,8 +17,9 @@ from bulkhead.kernel.kernel_btf import KernelTypes, Member, Type
 # What the probes read, by structure. A dot goes into an embedded structure.
 FIELDS = {
     "bpf_link": ("id",),
-    "bpf_local_storage": ("cache",),
+    "bpf_local_storage": ("cache", "list.first"),
     "bpf_local_storage_data": ("smap", "data"),
+    "bpf_local_storage_elem": ("snode", "sdata.smap", "sdata.data"),
     "bpf_map": ("id",),
     "bpf_prog": ("aux",),
     "bpf_prog_aux": ("id",),
@@ -37,6 +38,7 @@ FIELDS = {
     ),
     "file": ("f_path.dentry", "f_path.mnt", "f_inode", "f_mode", "f_flags"),
     "fs_struct": ("root.dentry",),
+    "hlist_node": ("next",),
     "iattr": ("ia_valid",),
     "inode": ("i_generation", "i_ino", "i_mode", "i_nlink", "i_rdev", "i_sb"),
     "kernfs_node": ("id",),

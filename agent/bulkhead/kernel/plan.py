@@ -235,6 +235,7 @@ class Parameters:
     direct_file_path: bool = True
     task_from_pid: bool = True
     readonly_cast: bool = True
+    busy_task_storage: bool = False
     bpf_lsm: bool = True
 
     def defines(self) -> dict[str, int]:
@@ -247,6 +248,7 @@ class Parameters:
             "HAVE_DIRECT_FILE_PATH": int(self.direct_file_path),
             "HAVE_TASK_FROM_PID": int(self.task_from_pid),
             "HAVE_READONLY_CAST": int(self.readonly_cast),
+            "HAVE_BUSY_TASK_STORAGE": int(self.busy_task_storage),
         }
 
 

@@ -5,6 +5,7 @@
 #define HAVE_DIRECT_FILE_PATH 1
 #define HAVE_TASK_FROM_PID 0
 #define HAVE_READONLY_CAST 0
+#define HAVE_BUSY_TASK_STORAGE 0
 #include "file.bpf.c"
 #include "exec.bpf.c"
 #include "map.bpf.c"

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from bulkhead.kernel.facts import BTF, has_busy_storage
 from tests.kernel.enforcement.box import Bench, Box, policy
 from tests.kernel.enforcement.programs import compiled
 from tests.kernel.enforcement.test_moves import shell_in
@@ -22,10 +21,12 @@ LENIENT = policy("  files: {default: Allow}")
 
 @contextmanager
 def preemption(mode: str) -> Iterator[None]:
-    """The kernel preempts tasks so, and afterwards as before."""
+    """The kernel preempts tasks so, and afterwards as before. Linux 7 has `lazy` in the place of `voluntary`."""
     if not MODE.exists():
         subprocess.run(["mount", "-t", "debugfs", "debugfs", DEBUGFS], check=True)
-    before = MODE.read_text().partition("(")[2].partition(")")[0]
+    offered = MODE.read_text()
+    before = offered.partition("(")[2].partition(")")[0]
+    mode = mode if mode in offered else "lazy"
     MODE.write_text(mode)
     try:
         assert f"({mode})" in MODE.read_text()
@@ -66,7 +67,7 @@ def test_who_interrupts_a_look_up_is_looked_up(bench: Bench, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("mode", ["full", "voluntary"])
 def test_who_left_its_container_interrupts(bench: Bench, elsewhere: Path, tmp_path: Path, mode: str) -> None:
-    """The same of what is kept on tasks: a process that was moved out. Where it may get away, the doctor says so."""
+    """The same of what is kept on tasks: a process that was moved out."""
     if not bench.instance.bundle.parameters.bpf_lsm:
         return
     free, secret = tmp_path / "free", tmp_path / "secret"
@@ -75,6 +76,4 @@ def test_who_left_its_container_interrupts(bench: Bench, elsewhere: Path, tmp_pa
     with preemption(mode), bench.box(strict(secret)) as box, shell_in(box.cgroup.path) as shell:
         shell.move(elsewhere)
         tries, succeeded = map(int, shell.ask(f"{compiled('interrupt')} {free} {secret} {TRIES}").split())
-    is_told = mode == "full" and has_busy_storage(BTF.read_bytes())
-    assert tries == TRIES
-    assert succeeded <= (TRIES / 10 if is_told else 0)
+    assert (tries, succeeded) == (TRIES, 0)
