@@ -24,6 +24,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "perform.h"
+
 #define OPEN_TREE_CLONING 1
 #define PROCESS_KEYRING (-2)
 #define JOIN_SESSION_KEYRING 1
@@ -191,15 +193,13 @@ static int do_socketpair(void)
 }
 
 #define ACT(name) { #name, do_##name }
-static const struct {
-	const char *name;
-	int (*act)(void);
-} acts[] = {
+static const struct act acts[] = {
 	ACT(mount), ACT(bind), ACT(remount), ACT(umount), ACT(pivot_root), ACT(fsopen), ACT(fspick), ACT(open_tree),
 	ACT(move_mount), ACT(mount_setattr), ACT(attach), ACT(read_memory), ACT(get_descriptor), ACT(traceme),
 	ACT(init_module), ACT(finit_module), ACT(kexec_load), ACT(bpf), ACT(unshare_user), ACT(clone_user), ACT(perf),
 	ACT(io_uring), ACT(add_key), ACT(join_keyring), ACT(settime), ACT(adjtime), ACT(read_clock), ACT(chroot),
-	ACT(setns), ACT(unshare_mounts), ACT(mknod_block), ACT(mknod_memory), ACT(mknod_flash), ACT(mknod_snapshot), ACT(mknod_null), ACT(read), ACT(write),
+	ACT(setns), ACT(unshare_mounts), ACT(mknod_block), ACT(mknod_memory), ACT(mknod_flash),
+	ACT(mknod_snapshot), ACT(mknod_null), ACT(read), ACT(write),
 	ACT(userfaultfd), ACT(socket), ACT(socketpair),
 };
 
@@ -207,14 +207,5 @@ int main(int argc, char **argv)
 {
 	if (argc > 2)
 		argument = argv[2];
-	for (unsigned n = 0; argc > 1 && n < sizeof(acts) / sizeof(*acts); n++) {
-		if (strcmp(acts[n].name, argv[1]))
-			continue;
-		if (acts[n].act() >= 0)
-			return 0;
-		perror(argv[1]);
-		return 1;
-	}
-	fprintf(stderr, "no such act\n");
-	return 2;
+	return perform(acts, sizeof(acts) / sizeof(*acts), argc > 1 ? argv[1] : "");
 }

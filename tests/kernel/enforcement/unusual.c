@@ -15,13 +15,12 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/shm.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/swap.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "perform.h"
 
 #define KERNEL_OPENS_FOR_EXECUTING 0x20 /* a flag of the kernel's own, FMODE_EXEC, which most system calls filter out */
 #define EXT4_IOC_SETVERSION _IOW('f', 4, long)
@@ -62,7 +61,6 @@ static int do_link_at(void) { return linkat(open(path, O_PATH), "", AT_FDCWD, ot
 static int do_noreplace(void) { return renameat2(AT_FDCWD, path, AT_FDCWD, other, RENAME_NOREPLACE); }
 static int do_whiteout(void) { return renameat2(AT_FDCWD, path, AT_FDCWD, other, RENAME_WHITEOUT); }
 static int do_account(void) { int result = acct(path); acct(0); return result; }
-static int do_swap(void) { int result = swapon(path, 0); swapoff(path); return result; }
 
 static int do_setxattr_at(void)
 {
@@ -96,20 +94,6 @@ static int do_queue(void) { return mq_open(name_of(path) - 1, O_RDONLY); }
 static int do_queue_for_executing(void) { return syscall(SYS_mq_open, name_of(path), O_RDWR | KERNEL_OPENS_FOR_EXECUTING, 0, 0); }
 static int do_queue_create(void) { return mq_open(name_of(path) - 1, O_RDWR | O_CREAT, 0600, 0); }
 static int do_queue_unlink(void) { return mq_unlink(name_of(path) - 1); }
-
-static int to_socket(int kind)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int made = socket(AF_UNIX, kind, 0);
-
-	strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
-	if (kind == SOCK_DGRAM)
-		return sendto(made, "x", 1, MSG_DONTWAIT, (void *)&address, sizeof(address));
-	return connect(made, (void *)&address, sizeof(address));
-}
-
-static int do_connect(void) { return to_socket(SOCK_STREAM); }
-static int do_send(void) { return to_socket(SOCK_DGRAM); }
 
 /* The descriptor that comes with an event about the file, which somebody else opens. */
 static int do_watch(void)
@@ -187,43 +171,23 @@ static int do_memory_file(void)
 	return ftruncate(made, PAGE) ?: mapped(map(made));
 }
 
-static int do_execute_by_path_descriptor(void)
-{
-	char *const none[] = { "x", 0 };
-
-	return syscall(SYS_execveat, open(path, O_PATH), "", none, none, AT_EMPTY_PATH);
-}
-
-static const struct {
-	const char *name;
-	int (*act)(void);
-} acts[] = {
+static const struct act acts[] = {
 	{ "beneath", do_beneath }, { "in_root", do_in_root }, { "cached", do_cached }, { "neither", do_neither },
 	{ "append", do_append }, { "exclusive", do_exclusive }, { "chmod_at", do_chmod_at },
 	{ "chown_at", do_chown_at }, { "times_at", do_times_at }, { "link_at", do_link_at },
-	{ "noreplace", do_noreplace }, { "whiteout", do_whiteout }, { "account", do_account }, { "swap", do_swap },
+	{ "noreplace", do_noreplace }, { "whiteout", do_whiteout }, { "account", do_account },
 	{ "setxattr_at", do_setxattr_at }, { "removexattr_at", do_removexattr_at },
 	{ "link_nameless", do_link_nameless }, { "version", do_version },
 	{ "queue", do_queue }, { "queue_for_executing", do_queue_for_executing }, { "queue_create", do_queue_create },
-	{ "queue_unlink", do_queue_unlink }, { "connect", do_connect }, { "send", do_send }, { "watch", do_watch },
+	{ "queue_unlink", do_queue_unlink }, { "watch", do_watch },
 	{ "dump", do_dump }, { "map", do_map }, { "protect_with_key", do_protect_with_key },
 	{ "map_as_if_starting", do_map_as_if_starting },
 	{ "shared_memory", do_shared_memory }, { "memory_file", do_memory_file },
-	{ "execute_by_path_descriptor", do_execute_by_path_descriptor },
 };
 
 int main(int argc, char **argv)
 {
 	path = argc > 2 ? argv[2] : "";
 	other = argc > 3 ? argv[3] : "";
-	for (unsigned n = 0; argc > 1 && n < sizeof(acts) / sizeof(*acts); n++) {
-		if (strcmp(acts[n].name, argv[1]))
-			continue;
-		if (acts[n].act() >= 0)
-			return 0;
-		perror(argv[1]);
-		return 1;
-	}
-	fprintf(stderr, "no such act\n");
-	return 2;
+	return perform(acts, sizeof(acts) / sizeof(*acts), argc > 1 ? argv[1] : "");
 }
