@@ -37,6 +37,7 @@ static u64 (*socket_cookie)(void *socket_or_packet) = (void *)46;
 static void *(*local_storage)(void *map, u64 flags) = (void *)81;
 static struct bpf_sock *(*full_socket)(struct bpf_sock *socket) = (void *)95;
 static void *(*socket_storage)(void *map, void *socket, void *value, u64 flags) = (void *)107;
+static struct unix_sock *(*unix_socket)(struct sock *socket) = (void *)178;
 static long (*send_signal)(u32 signal) = (void *)109;
 static long (*read_user)(void *to, u32 bytes, u64 from) = (void *)112;
 static long (*read_kernel)(void *to, u32 bytes, u64 from) = (void *)113;

@@ -80,6 +80,7 @@ FIELDS = {
         "tgid",
         "thread_pid",
     ),
+    "unix_sock": ("path.dentry",),
     "upid": ("nr",),
     "vfsmount": ("mnt_root", "mnt_sb"),
     "vm_area_struct": ("vm_file", "vm_flags", "vm_mm"),

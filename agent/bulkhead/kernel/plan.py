@@ -125,6 +125,8 @@ PROGRAMS = (
     Program("key_alloc", "operation.bpf.c", Kind.LSM),
     Program("key_permission", "operation.bpf.c", Kind.LSM),
     Program("socket_create", "socket.bpf.c", Kind.LSM),
+    Program("unix_stream_connect", "unix.bpf.c", Kind.LSM),
+    Program("unix_may_send", "unix.bpf.c", Kind.LSM),
     Program("socket_connect", "network_kill.bpf.c", Kind.LSM),
     Program("socket_sendmsg", "network_kill.bpf.c", Kind.LSM),
     Program("bpf_map", "tampering.bpf.c", Kind.LSM),

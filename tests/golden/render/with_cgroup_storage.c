@@ -18,6 +18,7 @@
 #include "mount.bpf.c"
 #include "operation.bpf.c"
 #include "socket.bpf.c"
+#include "unix.bpf.c"
 #include "network_kill.bpf.c"
 #include "tampering.bpf.c"
 #include "subject.bpf.c"

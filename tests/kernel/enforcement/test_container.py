@@ -7,6 +7,8 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from bulkhead.node.container import Container
 from tests.kernel.enforcement.box import Bench, policy, rules_of
 
@@ -89,6 +91,28 @@ def test_a_new_mount_is_judged_strictly_until_it_is_known(bench: Bench, tmp_path
         assert "Operation not permitted" in box.sh(script).err
         assert "r" in {each["rule"] for each in box.violations()}
     assert secret.exists()
+
+
+@pytest.mark.parametrize("kind", ["debugfs", "tracefs", "securityfs"])
+def test_what_the_kernel_mounted_as_well_is_no_exception(bench: Bench, tmp_path: Path, kind: str) -> None:
+    """Of these the kernel has a mount of its own, as of what nobody can name; the container saw none before."""
+    (tmp_path / "covered").mkdir()
+    hidden = "umount -R /sys && mount -t sysfs none /sys && echo && exec sleep 1000"
+    text = policy(f"""
+  files:
+    rules: [{{name: r, action: Deny, operations: [Read], paths: ["{tmp_path}/covered/**"]}}]
+""")
+    script = f"mount -t {kind} none {tmp_path}/covered && ls {tmp_path}/covered"
+    with bench.box(DENY_ID) as box, box.start("unshare", "-m", "sh", "-c", hidden) as container:
+        assert container.stdout
+        container.stdout.readline()
+        enter = ("nsenter", "--mount", f"--target={container.pid}", "unshare", "-m", "sh", "-c", script)
+        assert box.run(*enter).status == 0
+        known = Container(box.cgroup.path.name, box.cgroup.path, box.cgroup.id, pid=container.pid)
+        assert bench.enforcer.enforce(known, rules_of(text))
+        assert "Operation not permitted" in box.run(*enter).err
+        assert {(each["rule"], each["unresolved"]) for each in box.violations()} == {("r", True)}
+        container.kill()
 
 
 def test_a_new_root_uncovers_nothing(bench: Bench, tmp_path: Path) -> None:

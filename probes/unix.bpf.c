@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * hook                 enforces                                                       fails
+ * unix_stream_connect  files: Write of a unix socket that is connected to by its path   closed: an unresolved path is judged
+ *                                                                                       by the strictest rule
+ * unix_may_send        … that datagrams are sent to, each of them
+ *
+ * The path is the one that the socket was bound to, under the names that the file has now. The kernel holds the other
+ * socket's lock and has seen that it is open, so that the path stays as long as the hook runs.
+ */
+#include "include/judge.h"
+
+static always_inline int decide_peer(struct sock *other)
+{
+	struct unix_sock *bound = unix_socket(other);
+	struct inode_memory *memory;
+	struct dentry *dentry;
+	struct inode *inode;
+	struct ruling ruling;
+	struct policy_set *set;
+	u64 state, moves = moves_now();
+
+	if (!bound)
+		return 0;
+	dentry = FIELD(bound, path.dentry);
+	if (!dentry || !address_of(dentry)) /* an abstract name, or none */
+		return 0;
+	set = find_path_set(&ruling);
+	if (!set)
+		return 0;
+	inode = FIELD(dentry, d_inode);
+	memory = memory_of(inode);
+	state = remembered(memory, ruling.epoch, moves);
+	if (state == STATE_UNKNOWN) {
+		state = resolve(dentry, ruling.epoch);
+		remember(inode, memory, ruling.epoch, moves, state);
+	}
+	return judge_name(&ruling, set, state, OPERATION_WRITE, dentry);
+}
+
+PROGRAM(unix_stream_connect)(u64 *ctx)
+{
+	return decide_peer((void *)ctx[1]);
+}
+
+PROGRAM(unix_may_send)(u64 *ctx)
+{
+	struct sock *other = FIELD((struct socket *)ctx[1], sk);
+
+	return other ? decide_peer(other) : 0;
+}
