@@ -116,7 +116,7 @@ Paths are absolute and as the container sees them. They are compared as bytes; c
 | operation | is done by |
 |---|---|
 | `Read` | opening to read, also a directory; receiving a descriptor that can read |
-| `Write` | opening to write, however it is written then; truncating; receiving; connecting or sending to a unix socket |
+| `Write` | opening to write, however it is written then; truncating; receiving; connecting, sending to a unix socket |
 | `Create` | a new file, directory, device, pipe, socket or link; `O_TMPFILE`, by the directory; a rename's new name |
 | `Delete` | `unlink`, `rmdir`; being replaced by a rename |
 | `Rename` | the old name of a rename. An exchange is a rename of both, each of which replaces the other |
@@ -125,7 +125,7 @@ Paths are absolute and as the container sees them. They are compared as bytes; c
 | `Map` | mapping for execution, at once or by mprotect; not starting |
 
 A unix socket is under the rules for the path that it is bound to, and connecting or sending to it is `Write`: deny
-that of `/run/containerd/containerd.sock` to keep a container away from the runtime. A stream is judged when it is connected,
+that of `/run/containerd/containerd.sock` to keep containers from the runtime. A stream is judged when it connects,
 datagrams each. Pairs and abstract names are no files (`network.sockets` can deny them).
 
 What the kernel does in passing is not judged: times that change with reading and writing, the end of set-user-id when a
