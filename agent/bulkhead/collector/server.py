@@ -32,6 +32,7 @@ from bulkhead.log import get_log
 from bulkhead.monitoring.exposition import Reader
 from bulkhead.monitoring.server import MonitoringServer
 from bulkhead.report.channel import TlsFiles
+from bulkhead.report.engine import keep_engine
 from bulkhead.settings import BATCH_BYTES_LIMIT, GrantLimits, StoreLimits
 from bulkhead.v1.violations_pb2_grpc import add_ViolationsServicer_to_server
 
@@ -108,6 +109,7 @@ class Collector:
 
     async def start(self) -> None:
         """Opens the ports; returns when they serve."""
+        keep_engine()
         limits, roles, tokens = self._options.limits, self._options.roles, self._options.tokens
         commits = Commits(self.store, limits.queue_batches, self.vitals.took)
         ingest = Ingest(self.store, commits, roles.deliver)

@@ -14,6 +14,7 @@ from typing import Protocol
 import grpc
 
 from bulkhead.errors import UsageError
+from bulkhead.report.engine import keep_engine
 
 OPTIONS = [
     ("grpc.keepalive_time_ms", 30_000),  # a peer that vanished without a word is noticed
@@ -86,6 +87,7 @@ def read_token(path: Path) -> str:
 
 def open_channel(address: str, tls: Tls | None) -> grpc.Channel:
     """A channel to host:port; plain where `tls` is None. Connects on first use. Raises what `tls` raises."""
+    keep_engine()
     if tls is None:
         return grpc.insecure_channel(address, OPTIONS)
     pems = tls.read()
