@@ -22,9 +22,11 @@ from bulkhead.enforcement.roots import mount_namespace
 from bulkhead.errors import BulkheadError, StillBuilding
 from bulkhead.log import get_log
 from bulkhead.node.container import Container
+from bulkhead.node.turns import Turns
 
 RETRY_S = 10.0
 TURN_S = 0.3  # the runtime waits two seconds before it starts a container (`agent.cluster.starting`)
+LOOKED_AT = 200  # containers a turn that are asked whether their mounts are others
 PATIENCE = 2  # sets that are built for a container whose mounts change meanwhile; the next one is waited for
 
 log = get_log()
@@ -63,9 +65,11 @@ class Counts:
 class Sync:
     """What one source says, put into force by one enforcer. `synced` is set once that has been done in full."""
 
-    def __init__(self, enforcer: Enforcer, source: Source) -> None:
+    def __init__(self, enforcer: Enforcer, source: Source, turns: Turns | None = None) -> None:
         self._enforcer = enforcer
         self._source = source
+        self._turns = turns or Turns(LOOKED_AT)
+        self._in_turn: frozenset[int] = frozenset()
         self._applied: dict[int, Assignment] = {}
         self._failed: dict[int, Failure] = {}
         self._unknown: dict[int, Failure] = {}
@@ -100,6 +104,7 @@ class Sync:
         self._unknown = {each.container.cgroup_id: Failure(each, each.unknown, 0.0) for each in wanted if each.unknown}
         identifiers = {container.cgroup_id for container in held}
         of_earlier = identifiers - self._applied.keys()
+        self._in_turn = self._turns.take([each.container.cgroup_id for each in wanted])
         due = [each for each in wanted if self._is_due(each) and not self._may_loosen(each, of_earlier)]
         changed += self._take_turn(sorted(due, key=lambda each: each.container.cgroup_id in identifiers))
         if self.unfinished:
@@ -148,7 +153,10 @@ class Sync:
         if failure and failure.assignment.policies == wanted.policies:
             return time.monotonic() >= failure.again_at
         applied = self._applied.get(identifier)
-        return applied is None or _differs(applied, wanted) or self._enforcer.is_stale(wanted.container)
+        if applied is None or _differs(applied, wanted):
+            return True
+        is_another = applied.container.pid != wanted.container.pid
+        return (is_another or identifier in self._in_turn) and self._enforcer.is_stale(wanted.container)
 
     def _enforce(self, wanted: Assignment) -> bool:
         container = wanted.container
@@ -196,6 +204,8 @@ class Sync:
 
 def _differs(applied: Assignment, wanted: Assignment) -> bool:
     """Whether more than the process that stands for the container has changed."""
+    if applied is wanted:
+        return False
     old, new = applied.container, wanted.container
     names = (old.name, old.labels, old.workload, old.image) != (new.name, new.labels, new.workload, new.image)
     return names or old.alone != new.alone or applied.policies != wanted.policies

@@ -13,29 +13,30 @@ from pathlib import Path
 
 from bulkhead.node.cgroups import Cgroup, walk
 from bulkhead.node.lives import Lives, Process, lives, started
+from bulkhead.node.turns import Turns
 
 FIRST = 1
-LISTED = 100  # containers a look whose processes are listed: where there are more, each has its turn
+LISTED = 100  # containers a turn whose processes are listed
 NESTING = b"NSpid:"
 
 
 class Representatives:
     """Found once a container, and remembered while the process lives in it.
 
-    That it lives is asked at each look. Whether it is still in the container is asked of some containers a look, for
-    only the node's root could change that, and to list the processes of a thousand would take longer than all else.
+    That it lives is asked at each look. Whether it is still in the container is asked by turns, for only the node's
+    root could change that, and to list the processes of a thousand would take longer than all else.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, turns: Turns | None = None) -> None:
         self._known: dict[int, Process] = {}
         self._lives = Lives()
-        self._turn = 0
+        self._turns = turns or Turns(LISTED)
 
     def of(self, containers: Iterable[Cgroup]) -> dict[int, int]:
         """The pid for each container that has a process, by cgroup id. What is not asked for any more is forgotten."""
         found: dict[int, Process] = {}
         asked = list(containers)
-        due, ended = self._due([cgroup.id for cgroup in asked]), self._lives.ended()
+        due, ended = self._turns.take([cgroup.id for cgroup in asked]), self._lives.ended()
         for cgroup in asked:
             process = self._known.get(cgroup.id)
             if process is None or cgroup.id in due or process in ended:
@@ -50,12 +51,6 @@ class Representatives:
         """The ids of the cgroups of the last look whose process lives."""
         ended = self._lives.ended()
         return {identifier for identifier, process in self._known.items() if process not in ended}
-
-    def _due(self, asked: list[int]) -> set[int]:
-        """Whose turn it is."""
-        begin = self._turn if self._turn < len(asked) else 0
-        self._turn = begin + LISTED
-        return set(asked[begin : self._turn])
 
 
 def _confirmed(process: Process | None, present: list[int]) -> Process | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -14,6 +15,7 @@ from bulkhead.agent.sync import Sync
 from bulkhead.enforcement.enforcer import Enforcer
 from bulkhead.errors import DoesNotFit, StillBuilding
 from bulkhead.node.container import Container
+from bulkhead.node.turns import Turns
 from bulkhead.policy.rules import PolicyRules
 
 
@@ -254,3 +256,31 @@ def test_cgroups_of_a_node_are_never_without_what_takes_their_place(tmp_path: Pa
     assert Sync(cast(Enforcer, enforcer), source).step() == 2
     order = ["enforce /system.slice", "release 1"]
     assert enforcer.done == [*(order if of_node else reversed(order)), "spare /pods"]
+
+
+class Restless(SlowEnforcer):
+    """Each container's mounts have become others; `asked` are those that were asked about."""
+
+    def __init__(self) -> None:
+        super().__init__(slow=0)
+        self.asked: list[int] = []
+
+    def is_stale(self, container: Container) -> bool:
+        """Always."""
+        self.asked.append(container.cgroup_id)
+        return True
+
+
+def test_mounts_are_looked_at_by_turns(tmp_path: Path) -> None:
+    """One of two containers a turn; at once where another process stands for it."""
+    enforcer, said = Restless(), [_assignment(tmp_path, 1), _assignment(tmp_path, 2)]
+    source = Said(*said)
+    sync = Sync(cast(Enforcer, enforcer), source, Turns(1, every_s=0))
+    assert sync.step() == 2
+    assert enforcer.asked == []
+    assert [sync.step() for _ in range(2)] == [1, 1]
+    assert enforcer.asked == [2, 1]
+    other = replace(said[0], container=replace(said[0].container, pid=1))
+    source.assignments = (other, said[1])
+    assert sync.step() == 2
+    assert enforcer.asked == [2, 1, 1, 2]

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from bulkhead.node import processes
 from bulkhead.node.cgroups import Cgroup
 from bulkhead.node.processes import Representatives, representative
+from bulkhead.node.turns import Turns
 
 
 def children(pid: int) -> list[int]:
@@ -64,7 +64,7 @@ def test_where_it_is_not_among_them_the_oldest_does(family: list[int]) -> None:
 def test_one_that_has_ended_is_replaced(family: list[int], tmp_path: Path) -> None:
     """By what is left; nothing is left at last."""
     short = subprocess.Popen(["sleep", "1000"])
-    representatives = Representatives()
+    representatives = Representatives(Turns(1, every_s=0))
     assert representatives.of([cgroup_of(tmp_path, [short.pid])]) == {7: short.pid}
     assert representatives.of([cgroup_of(tmp_path, [family[1], short.pid])]) == {7: short.pid}
     short.kill()
@@ -73,9 +73,8 @@ def test_one_that_has_ended_is_replaced(family: list[int], tmp_path: Path) -> No
     assert representatives.of([cgroup_of(tmp_path, [short.pid])]) == {}
 
 
-def test_who_was_moved_out_is_noticed_in_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_was_moved_out_is_noticed_in_its_turn(tmp_path: Path) -> None:
     """Of two containers one is listed at each look; whoever has ended is noticed at once."""
-    monkeypatch.setattr(processes, "LISTED", 1)
     sleepers = [subprocess.Popen(["sleep", "1000"]) for _ in range(4)]
     pids = [each.pid for each in sleepers]
     folders = [tmp_path / "a", tmp_path / "b"]
@@ -85,7 +84,7 @@ def test_who_was_moved_out_is_noticed_in_its_turn(tmp_path: Path, monkeypatch: p
     def hold(first: list[int], second: list[int]) -> list[Cgroup]:
         return [replace(cgroup_of(folders[0], first), id=1), replace(cgroup_of(folders[1], second), id=2)]
 
-    representatives = Representatives()
+    representatives = Representatives(Turns(1, every_s=0))
     assert representatives.of(hold(pids[:2], pids[2:])) == {1: pids[0], 2: pids[2]}
     moved = hold(pids[1:2], pids[3:])
     assert representatives.of(moved) == {1: pids[0], 2: pids[3]}

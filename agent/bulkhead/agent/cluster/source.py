@@ -60,6 +60,7 @@ class ClusterSource:
         self._selection = Selection()
         self._selected: tuple[Selected, ...] = ()
         self._look = Look()
+        self._made: dict[int, tuple[Selected, Assignment]] = {}  # at the last look, by cgroup id
         self._pods: set[str] = set()
         self._representatives = Representatives()
 
@@ -81,8 +82,8 @@ class ClusterSource:
         self._look = Look(placed, snapshot.seen, self._host.placed if self._host else {})
         self.seen = snapshot.version  # after the look: who asks what became of a container asks when this is so
         processes = self._representatives.of(cgroup for _, cgroup in present)
-        pods = (_assignment(selected, cgroup, processes.get(cgroup.id)) for selected, cgroup in present)
-        return *pods, *of_node
+        self._made = {cgroup.id: self._make(selected, cgroup, processes.get(cgroup.id)) for selected, cgroup in present}
+        return *(assignment for _, assignment in self._made.values()), *of_node
 
     def spared(self) -> tuple[Path, ...]:
         """The cgroups of pods, as far as they lie below some that are under a policy of the node's."""
@@ -127,6 +128,13 @@ class ClusterSource:
         """What is not known yet that decides about policies of a container; empty where nothing is."""
         selected = self._find(name)[1]
         return selected.unknown if selected else ""
+
+    def _make(self, selected: Selected, cgroup: Cgroup, process: int | None) -> tuple[Selected, Assignment]:
+        """What was made at the last look, where that is still so: a thousand of them take longer than all else."""
+        made = self._made.get(cgroup.id)
+        if made and made[0] is selected and made[1].container.pid == process:
+            return made
+        return selected, _assignment(selected, cgroup, process)
 
     def _find(self, name: tuple[str, str]) -> tuple[int | None, Selected | None]:
         for identifier, selected in self._look.placed.items():

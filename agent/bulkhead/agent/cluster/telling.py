@@ -56,6 +56,7 @@ class Teller:
         self._chance = chance
         self._since = Since()
         self._told: dict[str, Any] = {}
+        self._told_of: tuple[Enforcement, list[Condition]] | None = None
         self._seen_due_s: float | None = None
         self._stopping = threading.Event()
 
@@ -95,9 +96,16 @@ class Teller:
         time_now = now()
         since = self._since.of("Ready", ready, time_now)
         conditions = [condition("Ready", ready, reason, message, since), *self._strict_starts(time_now)]
-        body = node_state(self._facts, found, conditions, self._since, time_now)
-        if body == self._told or self._can_wait(body):
+        if (found, conditions) == self._told_of:  # compared by identity, mostly: to state it all takes longer
             return
+        body = node_state(self._facts, found, conditions, self._since, time_now)
+        if body != self._told:
+            if self._can_wait(body):
+                return
+            self._write(body)
+        self._told_of = found, conditions
+
+    def _write(self, body: dict[str, Any]) -> None:
         path = object_path("NodeState", "", self._facts.name)
         if not self._told:
             apply(self._api, path, {"apiVersion": API_VERSION, "kind": "NodeState", "metadata": body["metadata"]})
