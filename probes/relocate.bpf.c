@@ -69,7 +69,7 @@ static always_inline int keeps_meaning(struct inode_memory *memory, u64 epoch)
 
 	if (memory->moves != moves_now())
 		return 1;
-	return (!first || first == epoch) && (!second || second == epoch);
+	return first == epoch && (!second || second == epoch);
 }
 
 /* The move is let through. `epoch` is that of a ruling for which it changes nothing, or 0. */
@@ -91,17 +91,21 @@ static always_inline int decide_move(struct move *m)
 	struct ruling ruling;
 	struct policy_set *set = find_set_with(&ruling, SET_HAS_PATHS);
 	u64 epoch = 0;
-	int refused;
+	int refused, is_kept;
 
 	if (set) {
 		m->from_state = resolve(m->from, ruling.epoch);
-		m->to_state = resolve(m->to, ruling.epoch);
+		m->to_state = RESOLVE_DENTRY(m->to, ruling.epoch);
+		if (is_passing(m->to_state)) /* what is remembered below the one is to be below what is remembered */
+			m->to_state = RESOLVE_DENTRY(m->to, ruling.epoch);
+		is_kept = !is_passing(m->to_state);
+		m->to_state = settled(m->to_state);
 		refused = judge_names(m, &ruling, set);
 		if (!refused)
 			refused = judge_difference(m, &ruling, set);
 		if (refused)
 			return refused;
-		if (m->from_state == m->to_state)
+		if (m->from_state == m->to_state && is_kept)
 			epoch = ruling.epoch;
 	}
 	forget_moved(m->from, epoch);

@@ -8,17 +8,9 @@
 
 static always_inline int decide_remove(struct dentry *dentry)
 {
-	struct inode *inode = FIELD(dentry, d_inode);
-	struct inode_memory *memory;
 	struct ruling ruling;
-	struct policy_set *set;
+	struct policy_set *set = find_set_with(&ruling, SET_HAS_PATHS);
 
-	if (inode && FIELD(inode, i_nlink) > 1) { /* what is remembered may be of this name, and another one stays */
-		memory = memory_of(inode);
-		if (memory)
-			forget(memory);
-	}
-	set = find_set_with(&ruling, SET_HAS_PATHS);
 	if (!set)
 		return 0;
 	return judge_name(&ruling, set, state_of_leaving(dentry, ruling.epoch), OPERATION_DELETE, dentry);
@@ -26,7 +18,16 @@ static always_inline int decide_remove(struct dentry *dentry)
 
 PROGRAM(inode_unlink)(u64 *ctx)
 {
-	return decide_remove((void *)ctx[1]);
+	struct dentry *dentry = (void *)ctx[1];
+	struct inode *inode = FIELD(dentry, d_inode);
+	struct inode_memory *memory;
+
+	if (inode && FIELD(inode, i_nlink) > 1) { /* what is remembered may be of this name, and another one stays */
+		memory = memory_of(inode);
+		if (memory)
+			forget(memory);
+	}
+	return decide_remove(dentry);
 }
 
 PROGRAM(inode_rmdir)(u64 *ctx)

@@ -32,10 +32,10 @@ static always_inline int decide_peer(struct sock *other)
 	memory = memory_of(inode);
 	state = remembered(memory, ruling.epoch, moves);
 	if (state == STATE_UNKNOWN) {
-		state = resolve(dentry, ruling.epoch);
+		state = RESOLVE_DENTRY(dentry, ruling.epoch);
 		remember(inode, memory, ruling.epoch, moves, state);
 	}
-	return judge_name(&ruling, set, state, OPERATION_WRITE, dentry);
+	return judge_name(&ruling, set, settled(state), OPERATION_WRITE, dentry);
 }
 
 PROGRAM(unix_stream_connect)(u64 *ctx)

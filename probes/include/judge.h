@@ -9,32 +9,12 @@
 
 #include "act.h"
 
-#define HASH_FACTOR 0x9e3779b97f4a7c15ull
-#define SEEN_SHIFT 49u /* leaves an index into `seen` */
-_Static_assert(SEEN_SLOTS == 1ull << (64 - SEEN_SHIFT), "SEEN_SLOTS");
-
 /* What an inode remembers of one epoch: a sink with its outcome, or STATE_UNKNOWN. */
 static always_inline u64 remembered(struct inode_memory *memory, u64 epoch, u64 moves)
 {
 	u64 verdict = memory ? recall(memory, memory->verdicts, epoch, moves) : 0;
 
 	return verdict ? STATE_SINK | (u32)verdict : STATE_UNKNOWN;
-}
-
-/*
- * Whether a file that remembers nothing was asked about before. Much is opened once only, and the kernel's room for a
- * memory costs more than the whole decision; so a file gets it the second time.
- */
-static always_inline int seen_before(struct inode *inode)
-{
-	u64 name = (u64)FIELD(inode, i_generation) << 32 ^ FIELD(inode, i_ino); /* of many that get one place in turn */
-	u64 hash = (address_of(inode) ^ name) * HASH_FACTOR;
-	u32 *tag = (u32 *)MAP_VALUE(seen) + (hash >> SEEN_SHIFT);
-
-	if (*tag == (u32)hash)
-		return 1;
-	*tag = (u32)hash;
-	return 0;
 }
 
 static always_inline void remember(struct inode *inode, struct inode_memory *memory, u64 epoch, u64 moves, u64 state)
@@ -45,7 +25,7 @@ static always_inline void remember(struct inode *inode, struct inode_memory *mem
 		return;
 	if (type != S_IFDIR && FIELD(inode, i_nlink) != 1)
 		return;
-	if (!memory && type != S_IFDIR && !seen_before(inode))
+	if ((!memory && !seen_before(inode)) || is_passing(state))
 		return;
 	if (!memory)
 		memory = new_memory_of(inode);
@@ -69,9 +49,9 @@ static always_inline u64 state_of_file(struct file *file, u64 epoch)
 	if (FIELD(FIELD(VIEW(file, file), f_path.dentry), d_inode) !=
 	    inode) /* an overlay's layer, under the overlay's path */
 		return STATE_NESTED;
-	state = resolve_file(file, epoch, memory ? 0 : REMEMBERS_NOTHING);
+	state = resolve_open(file, epoch, memory ? 0 : REMEMBERS_NOTHING);
 	remember(inode, memory, epoch, moves, state);
-	return state;
+	return settled(state);
 }
 
 /*

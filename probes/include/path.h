@@ -13,17 +13,12 @@
 
 #include "automaton.h"
 #include "memory.h"
+#include "unanchored.h"
 
 #define S_IFMT 0170000u
 #define S_IFDIR 0040000u
-#define SB_KERNMOUNT (1ul << 22)
-#define SB_NOUSER (1ul << 31)
 
-/* s_magic of file systems whose files can be had without a mount: include/uapi/linux/magic.h */
-#define HUGETLBFS_MAGIC 0x958458f6u /* memfd_create, shmget */
-#define MQUEUE_MAGIC 0x19800202u    /* mq_open */
-
-#define STATE_ELSEWHERE 0xfffffffcu /* not a state: of the node, on a file system that no rule speaks of */
+#define STATE_PASSING 0x40000000u /* added to a state: see `kept` */
 
 #define STATE_SILENT (STATE_SINK | OUTCOME_SILENT)
 
@@ -38,7 +33,22 @@ struct walk {
 	u64 state;
 	u64 levels; /* from the leaf to where the walk up ended */
 	u64 found;
+	u64 kept; /* the directories that were stepped over are remembered */
 };
+
+/*
+ * Nothing is remembered below a directory that is not: what lies below one that somebody moves is forgotten only where it
+ * remembers something itself (relocate.bpf.c).
+ */
+static always_inline int is_passing(u64 state)
+{
+	return state < STATE_ELSEWHERE && state & STATE_PASSING;
+}
+
+static always_inline u64 settled(u64 state)
+{
+	return is_passing(state) ? state & ~(u64)STATE_PASSING : state;
+}
 
 /*
  * Whether there is something of a name. Asked of the address as a number: Linux 6.12 takes a hook's dentry to have an
@@ -136,18 +146,28 @@ static always_inline struct dentry *ancestor_of_leaf(struct walk *w, u64 above)
 	return a.dentry;
 }
 
-/* Remember a directory's state. The directory may have been removed meanwhile: then nobody would free the memory. */
+/* Room for a directory's memory. The directory may have been removed meanwhile: then nobody would free it. */
+static always_inline struct inode_memory *room_on_directory(struct dentry *dentry, struct inode *inode)
+{
+	struct inode_memory *memory = new_memory_of(inode);
+
+	if (!memory || *(struct inode *volatile *)FIELD_ADDRESS(dentry, d_inode) == inode)
+		return memory;
+	drop_memory(inode);
+	return 0;
+}
+
+/* Remember a directory's state, from the second time on that it is passed. */
 static always_inline struct inode_memory *note_directory(struct dentry *dentry, struct walk *w, u64 state)
 {
 	struct inode *inode = FIELD(dentry, d_inode);
-	struct inode_memory *memory = new_memory_of(inode);
+	struct inode_memory *memory = memory_of(inode);
 
-	if (!memory)
+	if (!memory && seen_before(inode) && w->kept)
+		memory = room_on_directory(dentry, inode);
+	w->kept = w->kept && memory;
+	if (!w->kept)
 		return 0;
-	if (*(struct inode *volatile *)FIELD_ADDRESS(dentry, d_inode) != inode) {
-		drop_memory(inode);
-		return 0;
-	}
 	note(memory, memory->directories, w->epoch << 32 | state, w->moves);
 	return memory;
 }
@@ -175,7 +195,7 @@ FUNCTION(walk_down)(u64 i, struct walk *w)
 		memory = note_directory(dentry, w, state);
 	if (moved || sequence & 1 || *(volatile u32 *)FIELD_ADDRESS(dentry, d_seq.seqcount.sequence) != sequence) {
 		if (memory)
-			forget(memory);
+			tear(memory);
 		count(STATISTIC_RENAME_RACED);
 		state = STATE_UNKNOWN;
 	}
@@ -184,53 +204,12 @@ FUNCTION(walk_down)(u64 i, struct walk *w)
 	return state == STATE_UNKNOWN;
 }
 
-/*
- * Whether the running process acts with credentials that are not its own. Addresses are compared, nothing is followed:
- * for each pointer that is followed out of a task, verifiers search all types of the kernel.
- */
-static always_inline int has_borrowed(void)
-{
-	u64 task = current_task(), own = 0, acting = 0;
-
-	READ(own, struct task_struct, task, real_cred);
-	READ(acting, struct task_struct, task, cred);
-	return own && acting && own != acting;
-}
-
-/*
- * Whether files of this file system can be had that no path leads to: no process can mount it, or there are calls for
- * it. Others that the kernel mounts for itself, such as debugfs, a container can mount as well.
- */
-static always_inline int is_nameless(struct super_block *mounted)
-{
-	u64 flags = FIELD(mounted, s_flags), magic = FIELD(mounted, s_magic);
-
-	if (flags & SB_NOUSER)
-		return 1;
-	return flags & SB_KERNMOUNT && (magic == HUGETLBFS_MAGIC || magic == MQUEUE_MAGIC);
-}
-
-/*
- * No mount of the container leads to this file system. Either it is one that nobody can name, or a file system looks
- * at its own lower layer (with credentials of its own), or it is a mount that user space has not announced yet. Of the
- * node's mounts, which come and go with every pod, it announces those alone that rules speak of.
- */
-static always_inline u64 state_without_anchor(struct dentry *root)
-{
-	if (is_nameless(FIELD(VIEW(dentry, root), d_sb)))
-		return STATE_NAMELESS;
-	if (has_borrowed())
-		return STATE_NESTED;
-	if (is_of_node(FIND_CONTAINER()))
-		return STATE_ELSEWHERE;
-	count(STATISTIC_UNKNOWN_MOUNT);
-	return STATE_UNKNOWN;
-}
-
 /* The leaf is looked at apart: verifiers search for what is followed out of a hook's own, and so do it once. */
 static always_inline u64 resolve_whole(struct dentry *leaf, u64 epoch)
 {
-	struct walk w = { .leaf = leaf, .at = leaf, .epoch = epoch, .moves = moves_now(), .state = STATE_UNKNOWN };
+	struct walk w = {
+		.leaf = leaf, .at = leaf, .epoch = epoch, .moves = moves_now(), .state = STATE_UNKNOWN, .kept = 1
+	};
 
 	if (!WALK_UP(&w)) {
 		w.parent = w.at;
@@ -244,7 +223,7 @@ static always_inline u64 resolve_whole(struct dentry *leaf, u64 epoch)
 	}
 	if (w.levels)
 		loop(w.levels & (2 * PATH_LEVELS - 1), CALLBACK(LINKED_WALK_DOWN), &w, 0);
-	return w.state;
+	return w.kept || w.state >= STATE_ELSEWHERE ? w.state : w.state | STATE_PASSING;
 }
 
 /*
@@ -311,9 +290,11 @@ FUNCTION(resolve_dentry)(struct dentry *leaf, u64 epoch)
 	return resolve_here(leaf, epoch, copied(exists(leaf) ? state_of_links(leaf, epoch) : STATE_UNKNOWN), 0);
 }
 
+#define RESOLVE_DENTRY(leaf, epoch) ((u32)((u64 (*)(struct dentry *, u64))LINKED_RESOLVE_DENTRY)(leaf, epoch))
+
 static always_inline u64 resolve(struct dentry *leaf, u64 epoch)
 {
-	return (u32)((u64 (*)(struct dentry *, u64))LINKED_RESOLVE_DENTRY)(leaf, epoch);
+	return settled(RESOLVE_DENTRY(leaf, epoch));
 }
 
 /*
@@ -332,14 +313,19 @@ FUNCTION(resolve_path)(const struct path *path, u64 epoch, u64 known)
 #define RESOLVE_PATH(where, epoch, known)                                                                              \
 	((u32)((u64 (*)(const struct path *, u64, u64))LINKED_RESOLVE_PATH)((void *)(where), epoch, known))
 
-/* The same for a file that a hook was given; once more where a rename may have got in between. */
-static always_inline u64 resolve_file(struct file *file, u64 epoch, u64 known)
+/* The same for a file that a hook was given, perhaps passing; once more where a rename may have got in between. */
+static always_inline u64 resolve_open(struct file *file, u64 epoch, u64 known)
 {
 	u64 state = RESOLVE_PATH(FIELD_ADDRESS(file, f_path), epoch, known);
 
 	if (state == STATE_UNKNOWN)
 		state = RESOLVE_PATH(FIELD_ADDRESS(file, f_path), epoch, known);
 	return state;
+}
+
+static always_inline u64 resolve_file(struct file *file, u64 epoch, u64 known)
+{
+	return settled(resolve_open(file, epoch, known));
 }
 
 /* What a state answers; never null. The set's own answer where the path could not be resolved. */

@@ -101,7 +101,7 @@ static always_inline u32 subject_of_executable(struct task_struct *task, u64 epo
 	state = state_of_links(dentry, epoch);
 	if (state == STATE_UNKNOWN)
 		state = resolve_whole(dentry, epoch);
-	return subject_in(copied(state), set);
+	return subject_in(copied(settled(state)), set);
 }
 
 /* A function of its own, so that it takes no room in every program. */
