@@ -15,7 +15,7 @@ from pathlib import Path
 from bulkhead.errors import InternalError, KernelUnable, ProgramRefused
 from bulkhead.kernel.bundle import Bundle, bundle_key, write_bundle
 from bulkhead.kernel.headers import read_types, write_headers
-from bulkhead.kernel.kernel_btf import KernelTypes
+from bulkhead.kernel.kernel_btf import KernelTypes, has_busy_storage
 from bulkhead.kernel.linker import link
 from bulkhead.kernel.plan import (
     FUNCTIONS,
@@ -62,17 +62,15 @@ def compile_bundle(btf: Path, out: Path, bpf_lsm: bool = True) -> None:
 def parameters_of(types: KernelTypes, bpf_lsm: bool = True) -> Parameters:
     """What the kernel whose types are given has."""
     (setattr_program,) = (each for each in programs_for(bpf_lsm) if each.name == "inode_setattr")
-    cgroup_storage = types.has_enumerator("bpf_map_type", "BPF_MAP_TYPE_CGRP_STORAGE")
     return Parameters(
-        cgroup_storage=cgroup_storage,
+        cgroup_storage=types.has_enumerator("bpf_map_type", "BPF_MAP_TYPE_CGRP_STORAGE"),
         storage_cache=types.has_enumerator("bpf_prog_type", "BPF_PROG_TYPE_NETFILTER"),  # as old as what it stands for
         idmapped_setattr=types.parameters(setattr_program.target) == _IDMAPPED_SETATTR_PARAMETERS,
         layers_have_paths=types.has_member("backing_file", "user_path"),
         direct_file_path=types.has_direct_member("file", "f_path"),
         task_from_pid=types.function("bpf_task_from_pid") is not None,
         readonly_cast=types.function("bpf_rdonly_cast") is not None,
-        busy_task_storage=not cgroup_storage
-        and types.function("bpf_task_storage_get_recur") is None,  # both came with 6.2
+        busy_task_storage=has_busy_storage(types.blob),
         bpf_lsm=bpf_lsm,
     )
 

@@ -21,6 +21,7 @@ from bulkhead.kernel import bpf_syscall as bpf
 from bulkhead.kernel import libbpf
 from bulkhead.kernel.bpf_syscall import AttachType, MapType, ProgramType
 from bulkhead.kernel.compiler import compiler_version
+from bulkhead.kernel.kernel_btf import has_busy_storage
 from bulkhead.kernel.plan import LSM_LIST, LSM_PREFIX, Kind, programs_for
 
 BTF = Path("/sys/kernel/btf/vmlinux")
@@ -32,7 +33,6 @@ BPF_LOOP_HELPER = 181
 RECURSION_MARK = b"\0__bpf_prog_enter_recur\0"  # came with the change that no longer skips LSM programs on recursion
 # A counter of each processor, by which a look-up of what is kept on tasks finds nothing while another is under way; LSM
 # programs' helper has gone without it since this other one came (6.2).
-BUSY_MARK, WITHOUT_MARK = b"\0bpf_task_storage_busy\0", b"\0bpf_task_storage_get_recur\0"
 OWN_CONFIGURATION = Path("/proc/config.gz")
 GZIP_MAGIC, XZ_MAGIC = b"\x1f\x8b", b"\xfd7zXZ\0"
 FUNCTION_KIND, TYPEDEF_KIND = 12, 8  # BTF_KIND_*
@@ -219,11 +219,6 @@ def _missing_targets(bpf_lsm: bool) -> tuple[str, ...]:
     on_functions = (Kind.LSM, Kind.DECIDING, Kind.FUNCTION)
     needed = [each for each in programs_for(bpf_lsm) if each.kind in on_functions and not each.optional]
     return tuple(each.hook for each in needed if _kernel_type(each.target, FUNCTION_KIND) is None)
-
-
-def has_busy_storage(btf: bytes) -> bool:
-    """Whether a kernel, whose BTF is given, may not find what is kept on a task while another look-up goes on."""
-    return BUSY_MARK in btf and WITHOUT_MARK not in btf
 
 
 def read_preemption(version: str, command_line: str) -> str:

@@ -26,6 +26,17 @@ _EXTRA_BYTES = {INT: 4, ARRAY: 12, VARIABLE: 4, DECLARATION_TAG: 4}
 _BYTES_EACH = {STRUCT: 12, UNION: 12, ENUM: 8, PROTOTYPE: 8, SECTION: 12, ENUM64: 12}
 
 
+_BUSY_MARK, _WITHOUT_MARK = b"\0bpf_task_storage_busy\0", b"\0bpf_task_storage_get_recur\0"  # both came with 6.2
+
+
+def has_busy_storage(btf: bytes) -> bool:
+    """Whether a kernel, whose BTF is given, may not find what is kept on a task while another look-up goes on.
+
+    A whole BTF is searched for two names: `doctor` wants to know this alone, and to decode it takes seconds.
+    """
+    return _BUSY_MARK in btf and _WITHOUT_MARK not in btf
+
+
 @dataclass(frozen=True)
 class Type:
     """One type: its kind, name, the size or the type it refers to, and where its members are."""
@@ -53,7 +64,7 @@ class KernelTypes:
     def __init__(self, blob: bytes, base_strings: bytes = b"") -> None:
         if len(blob) < _HEADER.size or _HEADER.unpack_from(blob)[0] != _MAGIC:
             raise KernelUnable("not BTF of a kernel of this byte order; nothing was loaded")
-        self._blob = blob
+        self.blob = blob
         _, _, _, length, type_at, type_bytes, string_at, _ = _HEADER.unpack_from(blob)
         self._strings = length + string_at - len(base_strings)
         self._base_strings = base_strings
@@ -74,7 +85,7 @@ class KernelTypes:
     def at(self, type_id: int) -> Type:
         """A type by id."""
         start = self._starts[type_id]
-        name, info, size_or_type = _TYPE.unpack_from(self._blob, start)
+        name, info, size_or_type = _TYPE.unpack_from(self.blob, start)
         return Type(info >> 24 & 31, self._text(name), info & 0xFFFF, bool(info >> 31), size_or_type, start + 12)
 
     def strip(self, type_id: int) -> Type:
@@ -106,7 +117,7 @@ class KernelTypes:
         if found.kind == POINTER:
             return 8
         if found.kind == ARRAY:
-            element, _, count = struct.unpack_from("<III", self._blob, found.at)
+            element, _, count = struct.unpack_from("<III", self.blob, found.at)
             return self.size(self.strip(element)) * int(count)
         return found.size_or_type
 
@@ -120,7 +131,7 @@ class KernelTypes:
             found = self.at(type_id)
             if found.kind == ENUM and found.name == enumeration:
                 return name in {
-                    self._text(struct.unpack_from("<I", self._blob, found.at + 8 * i)[0]) for i in range(found.members)
+                    self._text(struct.unpack_from("<I", self.blob, found.at + 8 * i)[0]) for i in range(found.members)
                 }
         return False
 
@@ -143,13 +154,13 @@ class KernelTypes:
         if parent.kind not in (STRUCT, UNION):
             return
         for index in range(parent.members):
-            name, type_id, offset = _MEMBER.unpack_from(self._blob, parent.at + _MEMBER.size * index)
+            name, type_id, offset = _MEMBER.unpack_from(self.blob, parent.at + _MEMBER.size * index)
             bits = offset & 0xFFFFFF if parent.has_bit_sizes else offset
             yield Member(self._text(name), type_id, bits // 8)
 
     def _index(self, start: int, end: int) -> None:
         while start < end:
-            name, info, _ = _TYPE.unpack_from(self._blob, start)
+            name, info, _ = _TYPE.unpack_from(self.blob, start)
             kind, count = info >> 24 & 31, info & 0xFFFF
             if kind == STRUCT and name and count:
                 self._structures.setdefault(self._text(name), len(self._starts))
@@ -160,7 +171,7 @@ class KernelTypes:
         if offset < len(self._base_strings):
             return self._base_strings[offset : self._base_strings.index(b"\0", offset)].decode()
         start = self._strings + offset
-        return self._blob[start : self._blob.index(b"\0", start)].decode()
+        return self.blob[start : self.blob.index(b"\0", start)].decode()
 
 
 def strings_of(blob: bytes) -> bytes:

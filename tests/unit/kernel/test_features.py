@@ -15,6 +15,7 @@ from bulkhead.kernel import facts
 from bulkhead.kernel.bpf_syscall import MapType
 from bulkhead.kernel.facts import Facts, _chosen, _effective_capabilities, _mount_points, _unpacked, option_value
 from bulkhead.kernel.features import CGROUP_V2, SECTIONS, Feature, Report, judge
+from bulkhead.kernel.kernel_btf import has_busy_storage
 
 ROOT = (1 << 41) - 1
 MODULES = ("lockdown", "capability", "landlock", "yama", "apparmor", "bpf", "ima", "evm")
@@ -294,6 +295,7 @@ def test_lookups_that_may_find_nothing_are_told(preemption: str, busy: bool, ok:
 
 def test_the_counter_of_lookups_is_found_in_types() -> None:
     """6.1 has it, 6.12 has it and a helper for LSM programs without, 7.2 has none."""
-    assert facts.has_busy_storage(b"a" + facts.BUSY_MARK + b"b")
-    assert not facts.has_busy_storage(facts.BUSY_MARK + facts.WITHOUT_MARK)
-    assert not facts.has_busy_storage(b"\0bpf_task_storage_get\0")
+    counter, helper = b"\0bpf_task_storage_busy\0", b"\0bpf_task_storage_get_recur\0"
+    assert has_busy_storage(b"a" + counter + b"b")
+    assert not has_busy_storage(counter + helper)
+    assert not has_busy_storage(b"\0bpf_task_storage_get\0")
