@@ -20,8 +20,11 @@ struct seeker {
 };
 _Static_assert(sizeof(struct seeker) == SEEKER_BYTES, "SEEKER_BYTES");
 
+/* Null where nothing is kept of a process. Of most nothing is, and the helper takes eighty instructions to find that. */
 static always_inline struct process_memory *process_of(struct task_struct *leader)
 {
+	if (!FIELD(VIEW(task_struct, leader), bpf_storage))
+		return 0;
 	return task_storage(MAP(processes), leader, 0, 0);
 }
 
