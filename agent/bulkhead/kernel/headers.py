@@ -28,6 +28,7 @@ FIELDS = {
     "cred": ("uid", "gid"),
     "css_set": ("dfl_cgrp",),
     "dentry": (
+        "d_hash.pprev",
         "d_parent",
         "d_inode",
         "d_sb",

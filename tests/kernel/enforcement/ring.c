@@ -6,11 +6,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/io_uring.h>
+#include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define RING_BYTES 4096
@@ -54,10 +57,39 @@ static const struct {
 	{ "open", IORING_OP_OPENAT }, { "open_direct", IORING_OP_OPENAT }, { "unlink", IORING_OP_UNLINKAT },
 	{ "rename", IORING_OP_RENAMEAT }, { "link", IORING_OP_LINKAT }, { "symlink", IORING_OP_SYMLINKAT },
 	{ "mkdir", IORING_OP_MKDIRAT }, { "setxattr", IORING_OP_SETXATTR }, { "socket", IORING_OP_SOCKET },
+	{ "connect", IORING_OP_CONNECT }, { "send", IORING_OP_SENDMSG },
 };
+
+/* Connect to a unix socket at a path or to a port of this machine, or send it a datagram. */
+static int reach(unsigned char code, const char *where)
+{
+	static struct sockaddr_un path = { .sun_family = AF_UNIX };
+	static struct sockaddr_in port = { .sin_family = AF_INET };
+	static struct iovec byte = { "x", 1 };
+	static struct msghdr message = { .msg_iov = &byte, .msg_iovlen = 1 };
+	int is_path = *where == '/', connects = code == IORING_OP_CONNECT;
+	void *name = is_path ? (void *)&path : (void *)&port;
+	unsigned bytes = is_path ? sizeof(path) : sizeof(port);
+
+	strncpy(path.sun_path, where, sizeof(path.sun_path) - 1);
+	port.sin_port = htons(atoi(where));
+	port.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	message.msg_name = name;
+	message.msg_namelen = bytes;
+	entry->opcode = code;
+	entry->fd = socket(is_path ? AF_UNIX : AF_INET, connects ? SOCK_STREAM : SOCK_DGRAM, 0);
+	entry->addr = connects ? (unsigned long)name : (unsigned long)&message;
+	if (connects)
+		entry->off = bytes;
+	else
+		entry->len = 1;
+	return submitted();
+}
 
 static int act_on(unsigned char code, const char *name, const char *path, const char *other)
 {
+	if (code == IORING_OP_CONNECT || code == IORING_OP_SENDMSG)
+		return reach(code, path);
 	entry->opcode = code;
 	entry->fd = AT_FDCWD;
 	entry->addr = (unsigned long)path;

@@ -6,12 +6,14 @@ import contextlib
 import json
 import os
 import socket
+import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.kernel.enforcement.box import Bench, Box, policy
+from tests.kernel.enforcement.programs import compiled
 
 KINDS = {"stream": socket.SOCK_STREAM, "packets": socket.SOCK_SEQPACKET, "datagrams": socket.SOCK_DGRAM}
 PEERS = """
@@ -56,6 +58,14 @@ server = socket.socket(socket.AF_UNIX)
 server.bind("\\0bulkhead-test")
 server.listen()
 socket.socket(socket.AF_UNIX).connect("\\0bulkhead-test")
+"""
+SERVER = """
+import socket, sys
+server = socket.socket(socket.AF_UNIX)
+server.bind(sys.argv[1])
+server.listen()
+print("listening", flush=True)
+sys.stdin.read()
 """
 DENIED, DONE = os.strerror(1), "done"
 
@@ -122,6 +132,19 @@ def test_no_alias_of_a_socket_helps(bench: Bench, tree: Path) -> None:
         }
 
 
+def test_the_name_that_a_socket_was_bound_to_is_gone(bench: Bench, tree: Path) -> None:
+    """What has another name by then is not known by the old one: the strictest rule that could match decides."""
+    for kind in KINDS:
+        os.link(tree / "free" / kind, tree / "covered" / f"{kind}.linked")
+        os.unlink(tree / "free" / kind)
+    linked = [f"{tree}/covered/{kind}.linked" for kind in KINDS]
+    with bench.box(rule(f"{tree}/covered/**")) as box:
+        assert set(peers(box, tree, linked).values()) == {DENIED}
+        assert {each["unresolved"] for each in box.violations()} == {True}
+        box.apply(rule(f"{tree}/covered/**", "Read"))
+        assert set(peers(box, tree, linked).values()) == {DONE}
+
+
 def test_a_mount_of_a_socket_is_no_way_round(bench: Bench, tree: Path) -> None:
     """A bind mount of the socket's file under another name."""
     script = f"mount --bind {tree}/covered/stream {tree}/free/stream && exec python3 -I -S -c '{PEERS}' / $0"
@@ -130,6 +153,39 @@ def test_a_mount_of_a_socket_is_no_way_round(bench: Bench, tree: Path) -> None:
         assert DONE in box.run(*command).out
     with bench.box(rule(f"{tree}/covered/**")) as box:
         assert DENIED in box.run(*command).out
+
+
+def test_a_ring_is_no_way_round(bench: Bench, tree: Path) -> None:
+    """Connecting and sending by io_uring, also in its workers."""
+    ring = str(compiled("ring"))
+    acts = [
+        (f"{way}{act}", kind) for way in ("", "async-") for act, kind in (("connect", "stream"), ("send", "datagrams"))
+    ]
+    with bench.box(rule(f"{tree}/covered/**")) as box:
+        assert [act for act, kind in acts if not box.run(ring, act, f"{tree}/covered/{kind}").denied] == []
+        assert [act for act, kind in acts if box.run(ring, act, f"{tree}/free/{kind}").status] == []
+
+
+def test_a_socket_on_an_overlay(bench: Bench, tree: Path) -> None:
+    """Like one on any other file system, and made by what runs in the container."""
+    for name in ("lower", "upper", "work", "root"):
+        (tree / name).mkdir()
+    for name in ("covered", "free"):
+        (tree / "lower" / name).mkdir()
+    layers = f"lowerdir={tree}/lower,upperdir={tree}/upper,workdir={tree}/work"
+    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, f"{tree}/root"], check=True)
+    try:
+        with bench.box(rule(f"{tree}/root/covered/**")) as box:
+            for name, status in (("covered", False), ("free", True)):
+                path = f"{tree}/root/{name}/stream"
+                with box.start("/usr/bin/python3", "-I", "-S", "-u", "-c", SERVER, path) as server:
+                    assert server.stdout
+                    assert server.stdin
+                    assert server.stdout.readline() == "listening\n"
+                    assert (box.run(str(compiled("ring")), "connect", path).status == 0) is status
+                    server.stdin.close()
+    finally:
+        subprocess.run(["umount", f"{tree}/root"], check=True)
 
 
 def test_sockets_without_a_path(bench: Bench, tree: Path) -> None:
