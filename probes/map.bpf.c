@@ -10,6 +10,8 @@
  *
  * Where rules have `by`, a program that maps code which is not the image's is not itself any more: a library is named by
  * whoever chose its environment. Loaders map private; what is mapped shared (as compilers do) is the program's own deed.
+ * Such a library needs no code, for its data say what the loader calls: so it is seen also by the flag with which loaders
+ * map the whole of it first.
  *
  * From 6.7 on, file_mprotect sees an overlay's file as the one below: its path is not known then.
  */
@@ -25,6 +27,7 @@
 #define VM_MAYSHARE 0x80u
 #define MAP_TYPE 0x0fu
 #define MAP_PRIVATE 2u
+#define MAP_DENYWRITE 0x0800u /* means nothing to the kernel; glibc's loader says it, and nothing else does */
 #define AT_BASE 7u
 #define AUXV_WORDS 32u /* of 64 bits: AT_BASE is among the first ten pairs */
 
@@ -68,6 +71,21 @@ static always_inline void taint(struct task_struct *leader)
 		memory->tainted |= TAINTED_CODE;
 	else
 		count(STATISTIC_MEMORY_FAILED);
+}
+
+/* A loader maps a library that no part of is executable, as yet. */
+static always_inline int notice_library(struct file *file)
+{
+	struct task_struct *leader = FIELD(current_task_struct(), group_leader);
+	struct ruling ruling;
+	struct policy_set *set;
+
+	if (!find_ruling(&ruling))
+		return 0;
+	set = set_of(&ruling);
+	if (set && set->flags & SET_HAS_SUBJECTS && !is_of_image(&ruling, FIELD(file, f_inode)))
+		taint(leader);
+	return 0;
 }
 
 /* The stricter of what exec and files say about the mapping. */
@@ -118,8 +136,10 @@ PROGRAM(mmap_file)(u64 *ctx)
 	u64 flags = ctx[MMAP_FLAGS];
 	struct mm_struct *mm;
 
-	if (!file || !asks_to_execute(ctx[MMAP_PROTECTION]))
+	if (!file)
 		return 0;
+	if (!asks_to_execute(ctx[MMAP_PROTECTION]))
+		return flags & MAP_DENYWRITE ? notice_library(file) : 0;
 	mm = FIELD(current_task_struct(), mm);
 	if (!mm || (FIELD(mm, exe_file) == file && is_executing())) /* later it may be what PR_SET_MM_EXE_FILE says */
 		return 0;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -12,10 +13,12 @@ from pathlib import Path
 import pytest
 
 from tests.kernel.enforcement.box import Bench, Box, Done, policy
+from tests.kernel.enforcement.codeless import command
 
 CAT = "/usr/bin/cat"
 HEAD = "/usr/bin/head"
 BASH = "/usr/bin/bash"
+TRUE = "/usr/bin/true"
 PYTHON = "/usr/bin/python3.11"
 OF_IMAGE = "/usr/lib/x86_64-linux-gnu/libm.so.6"
 
@@ -123,6 +126,19 @@ def test_without_the_rule_it_reads(bench: Bench, stage: Stage) -> None:
     """The control: the library itself forbids nothing."""
     with stage.box(bench, f"!{CAT}", action="Allow") as box:
         assert stage.preloaded(box, CAT, stage.secret).out == "secret\n"
+
+
+def test_a_library_without_code_takes_the_trust(bench: Bench, stage: Stage) -> None:
+    """Data are enough to have the loader call somebody's code on the stack; the program is not itself from then on."""
+    library = Path(stage.library)
+    with stage.box(bench, f"!{TRUE}") as box:
+        assert box.run(*command(library, TRUE, stage.plain)).out == "plain\n"
+        assert box.violations() == []
+        assert box.run(*command(library, TRUE, stage.secret)).status == errno.EPERM
+        (violation,) = box.violations()
+        assert violation["program_unknown"] is True
+    with stage.box(bench, f"!{TRUE}", action="Allow") as box:
+        assert box.run(*command(library, TRUE, stage.secret)).out == "secret\n"
 
 
 def test_a_library_does_not_take_a_ban(bench: Bench, stage: Stage) -> None:
