@@ -19,6 +19,7 @@
 #define TCP_FLAGS 13
 #define TCP_SYN 0x02
 #define TCP_ACK 0x10
+#define ELSEWHERE 0x100 /* beside TCP's flags: an option may have put another address into the header */
 #define PASS 1
 #define DROP 0
 
@@ -47,15 +48,11 @@ static always_inline int read_ipv6(struct __sk_buff *skb, struct destination *to
 	return 0;
 }
 
-static always_inline int has_ports(struct destination *to)
-{
-	return to->protocol == IPPROTO_TCP || to->protocol == IPPROTO_UDP;
-}
-
-/* Fill in the destination; -1 where the packet cannot be read. `flags` are TCP's, 0 for others. */
-static always_inline int read_packet(struct __sk_buff *skb, struct destination *to, u8 *flags)
+/* Fill in the destination; -1 where the packet cannot be read. `flags` are TCP's, and ELSEWHERE; 0 for others. */
+static always_inline int read_packet(struct __sk_buff *skb, struct destination *to, u32 *flags)
 {
 	u32 transport = 0;
+	u8 of_tcp = 0;
 	int fragment;
 
 	if (skb->protocol == ETH_P_IP)
@@ -69,15 +66,16 @@ static always_inline int read_packet(struct __sk_buff *skb, struct destination *
 	to->bits = 32;
 	if (fragment)
 		return 0;
-	if (to->protocol == IPPROTO_ICMP || to->protocol == IPPROTO_ICMPV6)
-		to->bits = 48;
-	if (!has_ports(to))
+	to->bits = known_bits(to->protocol);
+	if (to->bits != 64)
 		return 0;
 	if (skb_load_bytes(skb, transport + 2, &to->port, 2))
 		return -1;
-	to->bits = 64;
-	if (to->protocol == IPPROTO_TCP && skb_load_bytes(skb, transport + TCP_FLAGS, flags, 1))
+	if (to->protocol != IPPROTO_TCP)
+		return 0;
+	if (skb_load_bytes(skb, transport + TCP_FLAGS, &of_tcp, 1))
 		return -1;
+	*flags = of_tcp | (skb->protocol == ETH_P_IP && transport != 20 ? ELSEWHERE : 0);
 	return 0;
 }
 
@@ -85,7 +83,8 @@ static always_inline int read_packet(struct __sk_buff *skb, struct destination *
  * Whether a TCP segment belongs to a connection that need not be judged now. Else `judged` is where to remember the
  * epoch under which it was allowed, or null.
  */
-static always_inline int already_judged(struct __sk_buff *skb, u8 flags, u32 epoch, struct socket_memory **judged)
+static always_inline int already_judged(struct __sk_buff *skb, struct destination *to, u32 flags, u32 epoch,
+                                        struct socket_memory **judged)
 {
 	struct bpf_sock *socket = skb->sk;
 	struct socket_memory *memory;
@@ -96,6 +95,8 @@ static always_inline int already_judged(struct __sk_buff *skb, u8 flags, u32 epo
 	if (!socket)
 		return !opens; /* the kernel answers for a socket that is closing or not open yet */
 	if (socket->protocol != IPPROTO_TCP || socket->type != SOCK_STREAM) /* a raw socket may say TCP, too */
+		return 0;
+	if (flags & ELSEWHERE && socket->dst_ip4 != to->address[3]) /* by way of somebody else than the peer */
 		return 0;
 	memory = opens ? new_memory_of_packet(skb, socket) : memory_of_packet(skb, socket);
 	if (!memory)
@@ -151,7 +152,7 @@ PROGRAM(egress)(struct __sk_buff *skb)
 	struct socket_memory *judged = 0;
 	struct policy_set *set;
 	u64 decision;
-	u8 flags = 0;
+	u32 flags = 0;
 	u32 report_flags = RECORD_FROM_PACKET;
 
 	if (!ruling.container || !ruling_of_container(&ruling))
@@ -161,7 +162,8 @@ PROGRAM(egress)(struct __sk_buff *skb)
 		set = set_of_sender(skb, &ruling);
 		decision = set ? set->network_unresolved : 0;
 		report_flags |= RECORD_UNRESOLVED;
-	} else if (to.protocol == IPPROTO_TCP && to.bits == 64 && already_judged(skb, flags, ruling.epoch, &judged)) {
+	} else if (to.protocol == IPPROTO_TCP && to.bits == 64 &&
+	           already_judged(skb, &to, flags, ruling.epoch, &judged)) {
 		decision = 0;
 	} else {
 		decision = decide_address(&ruling, set_of_sender(skb, &ruling), &to);
@@ -186,6 +188,7 @@ static always_inline int decide_connect(struct destination *to, u32 type)
 	set = set_of(&ruling);
 	if (!set || set->flags & SET_HAS_SUBJECTS) /* judged by socket_connect, which knows who connects */
 		return PASS;
+	name_loopback(to);
 	decision = without_kill(decide_address(&ruling, set, to));
 	if (!blocks(decision)) /* audited when its first packet leaves */
 		return PASS;

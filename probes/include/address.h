@@ -13,6 +13,8 @@
 #define IPPROTO_UDP 17
 #define IPPROTO_ICMPV6 58
 #define MAPPED_PREFIX bpf_htonl(0xffff) /* third word of ::ffff:a.b.c.d */
+#define LOOPBACK_4 bpf_htonl(0x7f000001)
+#define LOOPBACK_6 bpf_htonl(1) /* last word of ::1 */
 
 /* Where a packet or connection goes. `bits`: how much of port_key is known (32, 48 or 64). */
 struct destination {
@@ -29,6 +31,25 @@ static always_inline void set_ipv4(struct destination *to, u32 address)
 	to->address[1] = 0;
 	to->address[2] = MAPPED_PREFIX;
 	to->address[3] = address;
+}
+
+/* Who names no address means this machine, and its packets say so. */
+static always_inline void name_loopback(struct destination *to)
+{
+	if (to->address[0] || to->address[1] || to->address[3])
+		return;
+	if (to->address[2] == MAPPED_PREFIX)
+		to->address[3] = LOOPBACK_4;
+	else if (!to->address[2])
+		to->address[3] = LOOPBACK_6;
+}
+
+/* How much of port_key is known of a packet whose ports can be read where its protocol has any that are judged. */
+static always_inline u32 known_bits(u32 protocol)
+{
+	if (protocol == IPPROTO_TCP || protocol == IPPROTO_UDP)
+		return 64;
+	return protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6 ? 48 : 32;
 }
 
 /* `set` is the entry of the subject that sends. */

@@ -13,6 +13,7 @@ from bulkhead.kernel.bundles import bundle_for_this_kernel
 from bulkhead.kernel.instance import load_instance
 from bulkhead.node import cgroups
 from tests.kernel.enforcement.box import Bench
+from tests.kernel.enforcement.echo import Peers, serving
 
 _numbers = itertools.count(1)
 
@@ -31,3 +32,10 @@ def elsewhere() -> Iterator[Path]:
     made = cgroups.create(cgroups.mount_point() / f"elsewhere-{os.getpid()}-{next(_numbers)}")
     yield made.path
     cgroups.remove(made.path)
+
+
+@pytest.fixture(scope="module")
+def peers() -> Iterator[Peers]:
+    """Echo servers outside the box."""
+    with serving() as made:
+        yield made
