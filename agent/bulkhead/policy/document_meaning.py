@@ -176,9 +176,9 @@ A rule with `by` is about the acts of some programs: those that a pattern of it 
   do that are under no policy is not refused.
 - **Foreign code takes the trust**: a program that `by` names and that maps code which is not of the container's image
   (a library named by `LD_PRELOAD`, `dlopen` of a file written since, of a volume or of a memory file) is not known
-  from then on, and neither is what it starts, until it executes. Memory of no file, and files mapped shared, which
-  loaders do not do, are a compiler's own and change nothing. What a process mapped while no policy with `by` held is
-  not looked at.
+  from then on, and neither is what it starts, until it executes. A library that glibc's loader maps need have no code
+  for that. Memory of no file, and files mapped shared, which loaders do not do, are a compiler's own and change
+  nothing. What a process mapped while no policy with `by` held is not looked at.
 - Whoever may write to a program's file can be that program: protect it with a rule of `files`.
 - In `network.egress` a connection is judged by who connects, and again where another program sends on it or the policy
   changes. A packet is judged by who used its socket last; one whose sender is not known, such as the kernel's own

@@ -31,7 +31,10 @@
 
 static const char *path = "", *other = "";
 
-static const char *name_of(const char *file) { return strrchr(file, '/') + 1; }
+static const char *name_of(const char *file)
+{
+	return strrchr(file, '/') + 1;
+}
 
 static int directory_of(const char *file)
 {
@@ -48,28 +51,76 @@ static int resolved(unsigned long long how_to)
 	return syscall(SYS_openat2, directory_of(path), name_of(path), &how, sizeof(how));
 }
 
-static int do_beneath(void) { return resolved(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS); }
-static int do_in_root(void) { return resolved(RESOLVE_IN_ROOT | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS); }
-static int do_cached(void) { close(open(path, O_PATH)); return resolved(RESOLVE_CACHED); }
-static int do_neither(void) { return open(path, O_ACCMODE); } /* for ioctl alone */
-static int do_append(void) { return open(path, O_WRONLY | O_APPEND | O_CREAT, 0600); }
-static int do_exclusive(void) { return open(path, O_RDONLY | O_CREAT | O_EXCL, 0600); }
-static int do_chmod_at(void) { return syscall(SYS_FCHMODAT2, open(path, O_PATH), "", 0640, AT_EMPTY_PATH); }
-static int do_chown_at(void) { return fchownat(open(path, O_PATH), "", 1, 1, AT_EMPTY_PATH); }
-static int do_times_at(void) { return utimensat(open(path, O_PATH), "", 0, AT_EMPTY_PATH); }
-static int do_link_at(void) { return linkat(open(path, O_PATH), "", AT_FDCWD, other, AT_EMPTY_PATH); }
-static int do_noreplace(void) { return renameat2(AT_FDCWD, path, AT_FDCWD, other, RENAME_NOREPLACE); }
-static int do_whiteout(void) { return renameat2(AT_FDCWD, path, AT_FDCWD, other, RENAME_WHITEOUT); }
-static int do_account(void) { int result = acct(path); acct(0); return result; }
+static int do_beneath(void)
+{
+	return resolved(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+}
+static int do_in_root(void)
+{
+	return resolved(RESOLVE_IN_ROOT | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS);
+}
+static int do_cached(void)
+{
+	close(open(path, O_PATH));
+	return resolved(RESOLVE_CACHED);
+}
+static int do_neither(void)
+{
+	return open(path, O_ACCMODE);
+} /* for ioctl alone */
+static int do_append(void)
+{
+	return open(path, O_WRONLY | O_APPEND | O_CREAT, 0600);
+}
+static int do_exclusive(void)
+{
+	return open(path, O_RDONLY | O_CREAT | O_EXCL, 0600);
+}
+static int do_chmod_at(void)
+{
+	return syscall(SYS_FCHMODAT2, open(path, O_PATH), "", 0640, AT_EMPTY_PATH);
+}
+static int do_chown_at(void)
+{
+	return fchownat(open(path, O_PATH), "", 1, 1, AT_EMPTY_PATH);
+}
+static int do_times_at(void)
+{
+	return utimensat(open(path, O_PATH), "", 0, AT_EMPTY_PATH);
+}
+static int do_link_at(void)
+{
+	return linkat(open(path, O_PATH), "", AT_FDCWD, other, AT_EMPTY_PATH);
+}
+static int do_noreplace(void)
+{
+	return renameat2(AT_FDCWD, path, AT_FDCWD, other, RENAME_NOREPLACE);
+}
+static int do_whiteout(void)
+{
+	return renameat2(AT_FDCWD, path, AT_FDCWD, other, RENAME_WHITEOUT);
+}
+static int do_account(void)
+{
+	int result = acct(path);
+	acct(0);
+	return result;
+}
 
 static int do_setxattr_at(void)
 {
-	struct { unsigned long long value; unsigned size, flags; } given = { (unsigned long)"x", 1, 0 };
+	struct {
+		unsigned long long value;
+		unsigned size, flags;
+	} given = { (unsigned long)"x", 1, 0 };
 
 	return syscall(SYS_SETXATTRAT, directory_of(path), name_of(path), 0, "trusted.x", &given, sizeof(given));
 }
 
-static int do_removexattr_at(void) { return syscall(SYS_REMOVEXATTRAT, directory_of(path), name_of(path), 0, "trusted.y"); }
+static int do_removexattr_at(void)
+{
+	return syscall(SYS_REMOVEXATTRAT, directory_of(path), name_of(path), 0, "trusted.y");
+}
 
 /* A file without a name, which gets one. */
 static int do_link_nameless(void)
@@ -90,10 +141,22 @@ static int do_version(void)
 	return ioctl(open(path, O_RDONLY), EXT4_IOC_SETVERSION, &version);
 }
 
-static int do_queue(void) { return mq_open(name_of(path) - 1, O_RDONLY); }
-static int do_queue_for_executing(void) { return syscall(SYS_mq_open, name_of(path), O_RDWR | KERNEL_OPENS_FOR_EXECUTING, 0, 0); }
-static int do_queue_create(void) { return mq_open(name_of(path) - 1, O_RDWR | O_CREAT, 0600, 0); }
-static int do_queue_unlink(void) { return mq_unlink(name_of(path) - 1); }
+static int do_queue(void)
+{
+	return mq_open(name_of(path) - 1, O_RDONLY);
+}
+static int do_queue_for_executing(void)
+{
+	return syscall(SYS_mq_open, name_of(path), O_RDWR | KERNEL_OPENS_FOR_EXECUTING, 0, 0);
+}
+static int do_queue_create(void)
+{
+	return mq_open(name_of(path) - 1, O_RDWR | O_CREAT, 0600, 0);
+}
+static int do_queue_unlink(void)
+{
+	return mq_unlink(name_of(path) - 1);
+}
 
 /* The descriptor that comes with an event about the file, which somebody else opens. */
 static int do_watch(void)
@@ -121,9 +184,18 @@ static int do_dump(void)
 	return access("core", F_OK);
 }
 
-static void *map(int file) { return mmap(0, PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE, file, 0); }
-static int mapped(void *at) { return at == MAP_FAILED ? -1 : 0; }
-static int do_map(void) { return mapped(map(open(path, O_RDONLY))); }
+static void *map(int file)
+{
+	return mmap(0, PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE, file, 0);
+}
+static int mapped(void *at)
+{
+	return at == MAP_FAILED ? -1 : 0;
+}
+static int do_map(void)
+{
+	return mapped(map(open(path, O_RDONLY)));
+}
 
 static int do_protect_with_key(void)
 {
@@ -148,7 +220,8 @@ static int do_map_as_if_starting(void)
 	for (int i = 3; i < 52 && (at = i == 3 ? strtok(at, " ") : strtok(0, " ")); i++)
 		field[i] = strtoull(at, 0, 10);
 	all.start_code = field[26], all.end_code = field[27], all.start_stack = field[28];
-	all.start_data = field[45], all.end_data = field[46], all.start_brk = field[47], all.brk = (unsigned long)sbrk(0);
+	all.start_data = field[45], all.end_data = field[46], all.start_brk = field[47],
+	all.brk = (unsigned long)sbrk(0);
 	all.arg_start = field[48], all.arg_end = field[49], all.env_start = field[50], all.env_end = field[51];
 	return prctl(PR_SET_MM, PR_SET_MM_MAP, &all, sizeof(all), 0) ? -1 : do_map();
 }
@@ -172,17 +245,34 @@ static int do_memory_file(void)
 }
 
 static const struct act acts[] = {
-	{ "beneath", do_beneath }, { "in_root", do_in_root }, { "cached", do_cached }, { "neither", do_neither },
-	{ "append", do_append }, { "exclusive", do_exclusive }, { "chmod_at", do_chmod_at },
-	{ "chown_at", do_chown_at }, { "times_at", do_times_at }, { "link_at", do_link_at },
-	{ "noreplace", do_noreplace }, { "whiteout", do_whiteout }, { "account", do_account },
-	{ "setxattr_at", do_setxattr_at }, { "removexattr_at", do_removexattr_at },
-	{ "link_nameless", do_link_nameless }, { "version", do_version },
-	{ "queue", do_queue }, { "queue_for_executing", do_queue_for_executing }, { "queue_create", do_queue_create },
-	{ "queue_unlink", do_queue_unlink }, { "watch", do_watch },
-	{ "dump", do_dump }, { "map", do_map }, { "protect_with_key", do_protect_with_key },
+	{ "beneath", do_beneath },
+	{ "in_root", do_in_root },
+	{ "cached", do_cached },
+	{ "neither", do_neither },
+	{ "append", do_append },
+	{ "exclusive", do_exclusive },
+	{ "chmod_at", do_chmod_at },
+	{ "chown_at", do_chown_at },
+	{ "times_at", do_times_at },
+	{ "link_at", do_link_at },
+	{ "noreplace", do_noreplace },
+	{ "whiteout", do_whiteout },
+	{ "account", do_account },
+	{ "setxattr_at", do_setxattr_at },
+	{ "removexattr_at", do_removexattr_at },
+	{ "link_nameless", do_link_nameless },
+	{ "version", do_version },
+	{ "queue", do_queue },
+	{ "queue_for_executing", do_queue_for_executing },
+	{ "queue_create", do_queue_create },
+	{ "queue_unlink", do_queue_unlink },
+	{ "watch", do_watch },
+	{ "dump", do_dump },
+	{ "map", do_map },
+	{ "protect_with_key", do_protect_with_key },
 	{ "map_as_if_starting", do_map_as_if_starting },
-	{ "shared_memory", do_shared_memory }, { "memory_file", do_memory_file },
+	{ "shared_memory", do_shared_memory },
+	{ "memory_file", do_memory_file },
 };
 
 int main(int argc, char **argv)
