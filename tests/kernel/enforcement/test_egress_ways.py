@@ -192,3 +192,20 @@ def test_a_connection_goes_no_other_way(bench: Bench, peers: Peers) -> None:
             assert said(box, "source-route", CLOSED, way) == ["ok"]  # the stream takes it, and tries again and again
         assert destinations(watcher) == {"127.0.0.1", "127.0.0.8"}
         assert {each["object"] for each in box.violations()} == {f"127.0.0.9:{CLOSED}/tcp"}
+
+
+def test_an_address_that_netfilter_puts_into_the_packet(bench: Bench) -> None:
+    """Whoever rules a network namespace has another address put into what leaves: that one is judged."""
+    script = """
+ip link set dev lo up
+nft add table ip n
+nft 'add chain ip n out { type nat hook output priority -100; }'
+nft add rule ip n out ip daddr 127.0.0.1 dnat to 127.0.0.9
+echo x > /dev/udp/127.0.0.1/9001
+"""
+    command = ("unshare", "--net", "/bin/bash", "-ec", script)
+    with bench.box(rules("Deny", ["127.0.0.8/32"])) as box:
+        assert box.run(*command).status == 0
+    with bench.box(rules("Deny", ["127.0.0.9/32"])) as box:
+        assert box.run(*command).denied
+        assert [each["object"] for each in box.violations()] == [f"127.0.0.9:{CLOSED}/udp"]
