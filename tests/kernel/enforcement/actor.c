@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +70,38 @@ static int in_vfork(const char *path)
 		_exit(read_file(path));
 	waitpid(child, &status, 0);
 	return status != 0;
+}
+
+/* In a process of its own that has the same memory. */
+static int read_in_clone(void *path)
+{
+	return read_file(path);
+}
+
+static int in_clone(const char *path)
+{
+	static char stack[1 << 16] __attribute__((aligned(16)));
+	pid_t child = clone(read_in_clone, stack + sizeof(stack), CLONE_VM | CLONE_FILES | CLONE_FS | SIGCHLD, (void *)path);
+	int status = 0;
+
+	waitpid(child, &status, 0);
+	return status != 0;
+}
+
+static void *execute_in_thread(void *argv)
+{
+	execv(((char **)argv)[0], argv);
+	return NULL;
+}
+
+/* Another thread than the first executes, and is the first then. */
+static int execute_by_thread(char **argv)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, 0, execute_in_thread, argv);
+	pthread_join(thread, NULL);
+	return said(-1);
 }
 
 /* Says that it executed another file. Without anybody's objection the kernel finds that the old one is still mapped. */
@@ -192,6 +225,10 @@ int main(int argc, char **argv)
 		return in_child(what);
 	if (!strcmp(act, "vfork"))
 		return in_vfork(what);
+	if (!strcmp(act, "clone"))
+		return in_clone(what);
+	if (!strcmp(act, "thread-exec"))
+		return execute_by_thread(argv + 2);
 	if (!strcmp(act, "chown"))
 		return said(chown(what, 1, 1));
 	if (!strcmp(act, "namespace"))

@@ -86,7 +86,7 @@ def test_without_the_rule_everyone_reads(bench: Bench, stage: Stage) -> None:
         ]  # a rule that allows some is one about programs
 
 
-@pytest.mark.parametrize("way", ["thread", "fork", "vfork"])
+@pytest.mark.parametrize("way", ["thread", "fork", "vfork", "clone"])
 def test_children_and_threads_are_the_same_program(box: Box, stage: Stage, way: str) -> None:
     """Whoever web starts without executing is web; and so for others."""
     assert said(box, stage.web, way, stage.secret) == ["ok"]
@@ -94,9 +94,10 @@ def test_children_and_threads_are_the_same_program(box: Box, stage: Stage, way: 
 
 
 def test_executing_makes_another_program(box: Box, stage: Stage) -> None:
-    """In both directions."""
-    assert said(box, stage.web, "exec", stage.other, "read", stage.secret) == ["EPERM"]
-    assert said(box, stage.other, "exec", stage.web, "read", stage.secret) == ["ok"]
+    """In both directions, also where another thread than the first executes."""
+    for way in ("exec", "thread-exec"):
+        assert said(box, stage.web, way, stage.other, "read", stage.secret) == ["EPERM"]
+        assert said(box, stage.other, way, stage.web, "read", stage.secret) == ["ok"]
 
 
 def test_names_are_not_borrowed(box: Box, stage: Stage) -> None:
