@@ -28,7 +28,7 @@ from tools.vm.kernels import Kernel, fetched
 
 TIMED_OUT = 124  # like timeout(1)
 RUNS = CACHE / "vm"
-PASSED_ON = ("CI", "LANG", "PYTEST_ADDOPTS", "TERM")
+PASSED_ON = ("BULKHEAD_UPDATES", "CI", "LANG", "PYTEST_ADDOPTS", "TERM")  # the first: see test_updates.py
 BOOTS = 3
 PANIC, BEGINS = b"Kernel panic", b"guest: begins"
 OURS = (b"bpf_prog_", b"bpf_trampoline_")

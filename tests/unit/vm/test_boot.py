@@ -75,11 +75,13 @@ def test_guest_that_talks_without_end_is_left_too() -> None:
 
 def test_environment_is_the_checkouts() -> None:
     """The checkout's interpreter comes first, and of the machine's variables only harmless ones go along."""
-    found = boot.environment("6.12", Path("/r"), {"CI": "true", "SECRET": "x", "PATH": "/nowhere"})
+    found = boot.environment(
+        "6.12", Path("/r"), {"CI": "true", "SECRET": "x", "PATH": "/nowhere", "BULKHEAD_UPDATES": "9"}
+    )
     assert found["PATH"].startswith(f"{boot.CHECKOUT}/.venv/bin:")
     assert "/nowhere" not in found["PATH"]
     assert found["PYTHONPATH"] == f"{boot.CHECKOUT}/agent"
-    assert (found["CI"], found["BULKHEAD_GUEST"]) == ("true", "6.12")
+    assert (found["CI"], found["BULKHEAD_GUEST"], found["BULKHEAD_UPDATES"]) == ("true", "6.12", "9")
     assert "SECRET" not in found
     assert boot.environment("6.12", Path("/r"), {"PYTHONPATH": "own"})["PYTHONPATH"] == "own"
 
