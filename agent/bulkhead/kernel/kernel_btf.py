@@ -26,7 +26,7 @@ _EXTRA_BYTES = {INT: 4, ARRAY: 12, VARIABLE: 4, DECLARATION_TAG: 4}
 _BYTES_EACH = {STRUCT: 12, UNION: 12, ENUM: 8, PROTOTYPE: 8, SECTION: 12, ENUM64: 12}
 
 
-_BUSY_MARK, _WITHOUT_MARK = b"\0bpf_task_storage_busy\0", b"\0bpf_task_storage_get_recur\0"  # both came with 6.2
+_BUSY_MARK, _WITHOUT_MARK = b"\0bpf_task_storage_busy\0", b"\0bpf_task_storage_get_recur\0"  # the second: from 6.2 on
 
 
 def has_busy_storage(btf: bytes) -> bool:
